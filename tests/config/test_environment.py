@@ -1,0 +1,129 @@
+"""Environment references in values, and `.env` files."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.config.environment import BadReference, expand, read_env_lines
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+TEXTS = st.text(st.sampled_from("${}:-ab \\\"'#=") | st.characters(codec="utf-8"), max_size=30)
+
+
+@given(TEXTS)
+def test_escaped_text_comes_out_as_it_was(text: str) -> None:
+    """`$${` is the only thing to escape: any text survives, and no variable is asked for."""
+    result = expand(text.replace("${", "$${"), {})
+    assert result.text == text
+    assert result.names == ()
+
+
+@given(name=NAMES, value=TEXTS.filter(bool), before=TEXTS, after=TEXTS)
+def test_a_variable_is_put_in_as_it_is(name: str, value: str, before: str, after: str) -> None:
+    """What a variable holds is never expanded again, whatever it looks like."""
+    around = [part.replace("${", "$${").rstrip("$") for part in (before, after)]
+    result = expand(f"{around[0]}${{{name}}}{around[1]}", {name: value})
+    assert result.text == expand(around[0], {}).text + value + expand(around[1], {}).text
+    assert result.names == (name,)
+
+
+@given(text=TEXTS)
+def test_nothing_but_bad_reference_comes_out_of_any_text(text: str) -> None:
+    """Hostile text gives a text or a BadReference, never another exception."""
+    told = ""
+    try:
+        told = expand(text, {"a": "1"}).text
+    except BadReference as error:
+        told = str(error)
+    assert isinstance(told, str)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "expected", "names"),
+    [
+        ("${A:-x}", {}, "x", ("A",)),
+        ("${A:-x}", {"A": ""}, "x", ("A",)),
+        ("${A:-x}", {"A": "y"}, "y", ("A",)),
+        ("${A:-}", {}, "", ("A",)),
+        ("${A:-${B}}", {"B": "b"}, "b", ("A", "B")),
+        ("${A:-${B}}", {"A": "a"}, "a", ("A",)),
+        ("${A:-${B:-c}}/d", {}, "c/d", ("A", "B")),
+        ("${A}${A}", {"A": "1"}, "11", ("A",)),
+        ("$A and $$A", {"A": "1"}, "$A and $$A", ()),
+        ("$${A}", {"A": "1"}, "${A}", ()),
+        ("}", {}, "}", ()),
+    ],
+)
+def test_references(text: str, environ: dict[str, str], expected: str, names: tuple[str, ...]) -> None:
+    """Each form of reference gives what a shell's user expects."""
+    result = expand(text, environ)
+    assert (result.text, result.names) == (expected, names)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("${A}", "variable A is not set"),
+        ("${A}${B}${A}", "variables A, B are not set"),
+        ("${A:-${B}}", "B"),
+        ("${1A}", "'1A}'"),
+        ("${}", "'}'"),
+        ("${A", "'${A' is not closed"),
+        ("${A:-b", "'${A' is not closed"),
+        ("${A:b}", "'${A' is not closed"),
+        ("${A-b}", "'${A' is not closed"),
+    ],
+)
+def test_a_bad_reference_is_named(text: str, told: str) -> None:
+    """The complaint names what is missing or malformed."""
+    with pytest.raises(BadReference) as caught:
+        expand(text, {})
+    assert told in str(caught.value)
+
+
+def test_env_file_lines() -> None:
+    """Comments, `export`, both quotes and bare text are read as a shell would read them."""
+    text = r"""
+# a comment
+PLAIN=one two   # said
+export EXPORTED = yes
+SINGLE='a "b" $c # d'
+DOUBLE="a\n\"b\" # c" # outside
+EMPTY=
+HASH=a#b
+URL=https://example.org/?a=b
+"""
+    assert read_env_lines(text) == {
+        "PLAIN": "one two",
+        "EXPORTED": "yes",
+        "SINGLE": 'a "b" $c # d',
+        "DOUBLE": 'a\n"b" # c',
+        "EMPTY": "",
+        "HASH": "a#b",
+        "URL": "https://example.org/?a=b",
+    }
+
+
+@pytest.mark.parametrize("line", ["no equals", "1A=b", "A='open", 'A="a" b', "=b"])
+def test_a_bad_env_line_is_named_by_number(line: str) -> None:
+    """The complaint about a `.env` file names the line."""
+    with pytest.raises(ValueError, match="line 2"):
+        read_env_lines(f"A=b\n{line}\n")
+
+
+@given(
+    st.dictionaries(
+        NAMES, st.text(string.printable.replace("\n", "").replace("\r", "").replace("\x0b", "").replace("\x0c", ""))
+    )
+)
+def test_double_quoted_values_round_trip(variables: dict[str, str]) -> None:
+    """Any printable text on one line can be written in double quotes and is read back."""
+    lines = [
+        f'{name}="{value.translate({ord(chr(92)): chr(92) * 2, ord(chr(34)): chr(92) + chr(34)})}"'
+        for name, value in variables.items()
+    ]
+    assert read_env_lines("\n".join(lines)) == variables

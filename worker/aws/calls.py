@@ -1,0 +1,147 @@
+"""Poller process: calls to SQS through boto3, each in a thread that waits so that the poller's loop never does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from worker import platform
+from worker.aws import payloads
+from worker.aws.errors import entry_failure, failure_of
+from worker.aws.queues import queue_url
+from worker.policy.delivery import Received
+from worker.policy.failures import Failure, FailureKind
+from worker.policy.requests import Answer, Delete, Hide, Receive, Request, Send
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_MISSING = Failure(FailureKind.TRANSIENT, "Missing", "SQS answered neither Successful nor Failed for this entry")
+
+
+class Calls:
+    """Implements policy.requests.Sqs for one queue: receives on one client, everything else on the other."""
+
+    def __init__(self, url: str, *, receiving: SQSClient, controlling: SQSClient, polls: int, controls: int) -> None:
+        self._url = url
+        self._receive_client = receiving
+        self._control_client = controlling
+        self._receives: SimpleQueue[tuple[Receive, object]] = SimpleQueue()
+        self._controls: SimpleQueue[tuple[Request, object]] = SimpleQueue()
+        self._urls: dict[str, str] = {}
+        self._answers: deque[Answer] = deque()
+        self._readable, self._wake = os.pipe()
+        os.set_blocking(self._readable, False)
+        os.set_blocking(self._wake, False)
+        self._limits = {"receive": polls, "control": controls}
+        self._threads = {"receive": 0, "control": 0}
+        self.receiving = 0
+        self.settling = 0
+
+    def fileno(self) -> int:
+        """Readable when answers() has something."""
+        return self._readable
+
+    def start(self, request: Request, token: object) -> None:
+        """Send the request; its answer carries the token."""
+        if isinstance(request, Receive):
+            self.receiving += 1
+            self._receives.put((request, token))
+            self._ensure_thread("receive", self._serve_receives, self.receiving)
+        else:
+            self.settling += 1
+            self._controls.put((request, token))
+            self._ensure_thread("control", self._serve_controls, self.settling)
+
+    def answers(self) -> list[Answer]:
+        """The answers that have come since the last call."""
+        try:
+            os.read(self._readable, 4096)
+        except BlockingIOError:
+            return []
+        found = []
+        while self._answers:
+            answer = self._answers.popleft()
+            if isinstance(answer.request, Receive):
+                self.receiving -= 1
+            else:
+                self.settling -= 1
+            found.append(answer)
+        return found
+
+    def _ensure_thread(self, name: str, serve: Any, needed: int) -> None:
+        if self._threads[name] < min(needed, self._limits[name]):
+            self._threads[name] += 1
+            # Daemons: a poll that hangs past the drain deadline must not keep the process from ending.
+            threading.Thread(target=serve, name=f"{name}-{self._threads[name]}", daemon=True).start()
+
+    def _serve_receives(self) -> None:
+        while True:
+            request, token = self._receives.get()
+            sent_at = platform.now()
+            try:
+                messages = self._receive(request)
+                answer = Answer(token, request, sent_at, messages=messages)
+            except Exception as error:  # noqa: BLE001 - whatever a call raises becomes its answer; the loop decides
+                answer = Answer(token, request, sent_at, failure=failure_of(error))
+            self._answered(answer)
+
+    def _serve_controls(self) -> None:
+        while True:
+            request, token = self._controls.get()
+            sent_at = platform.now()
+            try:
+                answer = Answer(token, request, sent_at, entries=self._batch(request))
+            except Exception as error:  # noqa: BLE001 - as above
+                answer = Answer(token, request, sent_at, failure=failure_of(error))
+            self._answered(answer)
+
+    def _answered(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        try:
+            os.write(self._wake, b"!")
+        except BlockingIOError:
+            return  # thousands of answers wait already: the loop is awake
+
+    def _receive(self, request: Receive) -> tuple[Received, ...]:
+        options: dict[str, Any] = {"ReceiveRequestAttemptId": request.attempt} if request.attempt else {}
+        answer = self._receive_client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=request.count,
+            WaitTimeSeconds=request.wait,
+            VisibilityTimeout=request.visibility,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+            **options,
+        )
+        shapes: Any = answer.get("Messages", [])
+        return tuple(message for shape in shapes if (message := payloads.received(shape)) is not None)
+
+    def _batch(self, request: Request) -> tuple[Failure | None, ...]:
+        answer: Any
+        if isinstance(request, Delete):
+            entries: Any = [{"Id": str(i), "ReceiptHandle": receipt} for i, receipt in enumerate(request.receipts)]
+            answer = self._control_client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        elif isinstance(request, Hide):
+            entries = [
+                {"Id": str(i), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
+                for i, (receipt, seconds) in enumerate(request.entries)
+            ]
+            answer = self._control_client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        elif isinstance(request, Send):
+            entries = [payloads.sending(i, outgoing) for i, outgoing in enumerate(request.entries)]
+            url = self._target(request.queue)
+            answer = self._control_client.send_message_batch(QueueUrl=url, Entries=entries)
+        else:
+            raise TypeError(f"{type(request).__name__} is not a batch")
+        results: dict[str, Failure | None] = {entry["Id"]: None for entry in answer.get("Successful", ())}
+        results |= {entry["Id"]: entry_failure(entry) for entry in answer.get("Failed", ())}
+        return tuple(results.get(entry["Id"], _MISSING) for entry in entries)
+
+    def _target(self, queue: str) -> str:
+        if queue not in self._urls:
+            self._urls[queue] = queue_url(self._control_client, queue)
+        return self._urls[queue]

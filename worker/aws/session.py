@@ -1,0 +1,79 @@
+"""Poller process: boto3 clients. Two for SQS, so that a stuck long poll never delays a beat or a delete."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+from worker.settings import POLL_GRACE, QueueSettings, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+#: Seconds until a connection, or an answer of a control call, counts as failed: well below any lease margin.
+CONNECT_TIMEOUT = 3.0
+CONTROL_TIMEOUT = 5.0
+#: botocore's own tries of a control call. The retry mode is named because its default changed between releases.
+CONTROL_ATTEMPTS = 3
+
+_REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws)/")
+
+
+class Session:
+    """Makes the clients of one queue: with its role, its region, the endpoint of the settings."""
+
+    def __init__(self, settings: Settings, queue: QueueSettings) -> None:
+        named = _REGION.match(queue.url)
+        self._region = settings.region or (named.group(1) if named else None)
+        self._endpoint = settings.endpoint_url or None
+        self._queue = queue
+        self._session = boto3.session.Session(region_name=self._region)
+        if queue.role_arn:
+            self._session = self._assume(queue.role_arn)
+
+    def receiving(self, polls: int) -> SQSClient:
+        """For long polls: one attempt, since the receiver owns the loop; an answer may take wait + 5 s."""
+        return self._sqs(
+            read_timeout=self._queue.wait + POLL_GRACE,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=polls,
+        )
+
+    def controlling(self, calls: int) -> SQSClient:
+        """For deletes, beats, sends and look-ups: short, with a few attempts."""
+        return self._sqs(
+            read_timeout=CONTROL_TIMEOUT,
+            retries={"total_max_attempts": CONTROL_ATTEMPTS, "mode": "standard"},
+            max_pool_connections=calls,
+        )
+
+    def parameter(self, name: str) -> str:
+        """The value of an SSM parameter, decrypted if it is a SecureString. Raises what boto3 raises."""
+        config = Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=CONTROL_TIMEOUT)
+        client = self._session.client("ssm", config=config)
+        return client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+
+    def _sqs(self, **options: Any) -> SQSClient:
+        config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="worker", **options)
+        return self._session.client("sqs", endpoint_url=self._endpoint, config=config)
+
+    def _assume(self, role_arn: str) -> boto3.session.Session:
+        """A session whose credentials are the role's, fetched when first needed and refreshed before they expire."""
+        inner = botocore.session.get_session()
+        credentials = inner.get_credentials()
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=inner.create_client,
+            source_credentials=credentials,
+            role_arn=role_arn,
+            extra_args={"RoleSessionName": "worker"},
+        )
+        assumed = botocore.session.get_session()
+        assumed._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]  # botocore has no public way
+            method="assume-role", refresh_using=fetcher.fetch_credentials
+        )
+        return boto3.session.Session(botocore_session=assumed, region_name=self._region)

@@ -1,0 +1,129 @@
+"""Command line: makes docs/configuration.md of the schema: `python -m worker.config.reference > docs/configuration.md`.
+
+A test compares the page with what this gives, so it says what the program does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from worker.config.schema import QUEUE, RETRY, WORKER, Key, Type, default
+from worker.config.values import number
+from worker.settings import QueueSettings, RetrySettings, Settings
+
+_INTRODUCTION = """\
+# Configuration
+
+`worker run --config worker.toml` reads one TOML file. `worker check --config worker.toml` says everything that is
+wrong with it, offline: each fault with file, line, table and key. An unknown table or key is a fault.
+
+```toml
+[worker]
+name = "shop"
+drain_timeout = 25
+
+[queues.orders]
+url = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"   # or name = "orders", or ssm = "/shop/orders-url"
+handler = "shop.handlers:place_order"
+handlers = 4
+```
+
+## Environment variables in values
+
+`"${NAME}"` is replaced by the environment variable, `"${NAME:-default}"` by the default where the variable is unset or
+empty. The text becomes the type of its key: `wait = "${POLL_INTERVAL:-10}"` is a number. A variable that is missing and
+has no default is a fault. A key whose text comes out empty, as `region = "${REGION:-}"` can, counts as not written. A
+default may hold further references. `$${` is a plain `${`.
+
+`worker run --env-file .env` sets variables from a file first; what is set already stays. `--set TABLE.KEY=VALUE`, on
+`run` and `check`, puts one key in place of the file's.
+
+AWS credentials, profile, region and endpoints are boto3's own: `AWS_PROFILE`, `AWS_DEFAULT_REGION`,
+`AWS_ENDPOINT_URL_SQS` and so on work as anywhere else.
+
+## The file's mode
+
+The file names the code that runs, so it must not be writable by its group or by others, nor may its folder be writable
+by everybody (unless sticky, as `/tmp` is). The fault names the `chmod` that mends it.
+"""
+
+_AFTER = """\
+## Rules between keys
+
+| rule | reason |
+|---|---|
+| `wait` + 7 <= `drain_timeout` | a drain lets pending long polls return, then releases what they brought |
+| `visibility_timeout` >= 1.5 x (`wait` + 5) | a message must not come back before its first heartbeat |
+| `pollers` <= `handlers` | a handler belongs to one poller |
+| FIFO queue (the name ends in `.fifo`): `pollers` = 1 | one poller keeps the order of all groups |
+| `ready_messages` >= `max_messages` | the ready line takes what one receive brings |
+| `retry.first` <= `retry.most` | |
+| `dead_letter` of a FIFO queue is a FIFO queue, of a standard queue a standard one | a limit of SQS |
+| URLs are `https`, or of this machine, or `allow_insecure_endpoint = true` | bodies and receipts travel on them |
+"""
+
+_SECTIONS = (
+    ("[worker]", "The whole pool. The table may be left out.", WORKER, Settings),
+    (
+        "[queues.NAME]",
+        "One table for each queue; NAME is yours (lower-case letters, digits, `-`, `_`). Exactly one of `url`, `name` "
+        "and `ssm` says which queue it is.",
+        QUEUE,
+        QueueSettings,
+    ),
+    (
+        "[queues.NAME.retry]",
+        "How long a message is hidden after a retry: a random time below min(`most`, `first` x 2^(attempt - 1)). May "
+        "also be written inline: `retry = { first = 2, most = 900 }`.",
+        RETRY,
+        RetrySettings,
+    ),
+)
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    parts = [_INTRODUCTION]
+    for title, text, keys, settings in _SECTIONS:
+        parts.append(f"## `{title}`\n\n{text}\n\n{_table(keys, settings)}")
+    return "\n".join([*parts, _AFTER])
+
+
+def summary() -> str:
+    """The keys in plain text, for `worker check --help`."""
+    lines = []
+    for title, _, keys, _ in _SECTIONS:
+        lines += [title, *(f"  {key.example}" for key in keys)]
+    return "\n".join(lines)
+
+
+def _table(keys: Sequence[Key], settings: type[Settings] | type[QueueSettings] | type[RetrySettings]) -> str:
+    rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for key in keys:
+        shown = key.default or _default(key, settings)
+        rows.append(f"| `{key.name}` | {_value(key)} | {shown} | {key.meaning} Example: `{key.example}` |")
+    return "\n".join(rows) + "\n"
+
+
+def _value(key: Key) -> str:
+    if key.choices:
+        return ", ".join(key.choices)
+    if key.least is not None and key.most is not None:
+        return f"{key.type.value}, {number(key.least)} to {number(key.most)}"
+    if key.least is not None:
+        return f"{key.type.value}, {number(key.least)} or more"
+    if key.above is not None:
+        return f"{key.type.value}, above {number(key.above)}" + (f", up to {number(key.most)}" if key.most else "")
+    return key.type.value
+
+
+def _default(key: Key, settings: type[Settings] | type[QueueSettings] | type[RetrySettings]) -> str:
+    value = default(key, settings)
+    if value is None:
+        raise ValueError(f"key {key.name} says no default, and the settings have none")
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if key.type is not Type.TEXT else f'`"{value}"`'
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,122 @@
+"""Command line: the form that one text of the config must have. Each check returns a complaint, or "" for none."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html: 80 with the suffix.
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
+_HANDLER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
+_PARAMETER = re.compile(r"[A-Za-z0-9_./-]+|arn:aws[a-z-]*:ssm:[a-z0-9-]+:\d{12}:parameter/[A-Za-z0-9_./-]+")
+_QUEUE_ARN = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?", re.ASCII)
+_ARN_EXAMPLE = "arn:aws:sqs:eu-west-1:123456789012:orders-dlq"
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+_POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+#: A unix socket's path: 107 bytes on Linux, 103 on macOS (sockaddr_un.sun_path, with its final zero byte).
+_LONGEST_SOCKET_PATH = 103
+
+
+def handler(text: str) -> str:
+    """A handler function's place: module and function."""
+    if _HANDLER.fullmatch(text):
+        return ""
+    return f'expected "package.module:function", got {text!r}'
+
+
+def queue_name(text: str) -> str:
+    """The name of a queue in SQS."""
+    if _QUEUE_NAME.fullmatch(text):
+        return ""
+    return f"expected up to 80 letters, digits, '-' and '_' (and .fifo at the end of a FIFO queue's), got {text!r}"
+
+
+def queue_url(text: str) -> str:
+    """The URL of a queue. The text is not shown: a URL may hold credentials."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "expected a queue URL, such as https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "a queue URL holds no user, password, query or fragment"
+    if wrong := queue_name(name_from_url(parts.path)):
+        return f"the last part of a queue URL is the queue's name: {wrong}"
+    return ""
+
+
+def queue_address(text: str) -> str:
+    """A queue by URL, ARN or name."""
+    if text.startswith("arn:"):
+        return "" if _QUEUE_ARN.fullmatch(text) else f"expected a queue's ARN, such as {_ARN_EXAMPLE}, got {text!r}"
+    return queue_url(text) if "/" in text or ":" in text else queue_name(text)
+
+
+def endpoint_url(text: str) -> str:
+    """The URL of a service's endpoint."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "expected a URL, such as http://localhost:4566"
+    return ""
+
+
+def ssm_parameter(text: str) -> str:
+    """The name (or ARN) of an SSM parameter."""
+    return (
+        "" if _PARAMETER.fullmatch(text) else f'expected a parameter\'s name, such as "/shop/orders-url", got {text!r}'
+    )
+
+
+def role_arn(text: str) -> str:
+    """The ARN of an IAM role."""
+    return (
+        "" if _ROLE.fullmatch(text) else f"expected a role, such as arn:aws:iam::123456789012:role/orders, got {text!r}"
+    )
+
+
+def region(text: str) -> str:
+    """An AWS region."""
+    return "" if _REGION.fullmatch(text) else f'expected a region, such as "eu-west-1", got {text!r}'
+
+
+def pool_name(text: str) -> str:
+    """The name of a pool, as logs and `worker status` show it."""
+    if _POOL_NAME.fullmatch(text):
+        return ""
+    return f"expected up to 64 letters, digits, '.', '-' and '_', got {text!r}"
+
+
+def socket_path(text: str) -> str:
+    """The absolute path of a unix socket."""
+    size = len(text.encode(errors="surrogateescape"))
+    if size <= _LONGEST_SOCKET_PATH:
+        return ""
+    return f"the path {text} has {size} bytes; a unix socket's has {_LONGEST_SOCKET_PATH} at most: choose a shorter one"
+
+
+def in_clear(url: str) -> bool:
+    """True if requests to this URL can be read on their way: not https, and not to this machine."""
+    parts = _split(url)
+    return parts is None or (parts.scheme != "https" and not _is_loopback(parts.hostname or ""))
+
+
+def name_from_url(url: str) -> str:
+    """The queue's name: what stands behind the last slash of its URL or path."""
+    return url.rpartition("/")[2]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761: never looked up elsewhere
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - the property raises for a port that is none
+    except ValueError:
+        return None
+    return parts if text.isprintable() and " " not in text else None

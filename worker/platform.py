@@ -1,0 +1,106 @@
+"""Every process: what differs between Linux and macOS, and nothing else."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import time
+
+LINUX = sys.platform == "linux"
+
+#: prctl(2) options, from <linux/prctl.h>.
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+#: CLOCK_BOOTTIME also advances while a machine is suspended, as SQS's visibility timeout does.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+#: Flag of recvmsg(2): descriptors that arrive are closed on exec, without a moment in which a sub-process of user code
+#: could inherit them. macOS has no such flag (0).
+RECEIVE_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+def now() -> float:
+    """Seconds on the clock that leases are judged by; the same clock in every process of one machine."""
+    return time.clock_gettime(_CLOCK)
+
+
+def die_with_parent(parent: int) -> bool:
+    """Ask the kernel to SIGKILL this process when its parent dies; False where there is no such thing (macOS).
+
+    The parent is checked after arming: it may have died before, and then nothing would ever fire.
+    Call it from the main thread: on Linux the signal belongs to the *thread* that forked us, and ours is the only one.
+    """
+    if not LINUX:
+        return False
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(os.EX_TEMPFAIL)
+    return True
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every orphan below it, so that none outlives the pool (Linux; else nothing)."""
+    if LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def anonymous_file(name: str, size: int) -> int:
+    """A descriptor of `size` zero bytes that no path names, to be mapped by several processes."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    else:
+        fd, path = tempfile.mkstemp(prefix=f"worker-{name}-")
+        os.unlink(path)  # noqa: PTH108 - the path lives for this one line
+        os.set_inheritable(fd, False)
+    os.ftruncate(fd, size)
+    return fd
+
+
+def map_file(fd: int) -> mmap.mmap:
+    """The whole file, mapped for reading and writing; the descriptor may be closed afterwards."""
+    return mmap.mmap(fd, os.fstat(fd).st_size)
+
+
+def prefer_for_oom(score: int) -> None:
+    """Tell Linux's out-of-memory killer how gladly to take this process (-1000 to 1000); elsewhere nothing.
+
+    Raising needs no privilege, so handlers raise theirs: user code dies before the processes that hold leases.
+    """
+    if LINUX:
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - pathlib costs a handler's start 5 ms
+                file.write(str(score))
+        except OSError:
+            return  # a container without /proc, or a lower score without the privilege: only a preference is lost
+
+
+def peer_user(connection: socket.socket) -> int:
+    """The user id at the other end of a unix socket."""
+    if LINUX:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[1])
+    user, group = ctypes.c_uint32(), ctypes.c_uint32()
+    if ctypes.CDLL(None, use_errno=True).getpeereid(connection.fileno(), ctypes.byref(user), ctypes.byref(group)):
+        raise OSError(ctypes.get_errno(), "getpeereid failed")
+    return user.value
+
+
+def resident_bytes() -> int:
+    """Bytes of memory this process holds now (Linux), or held at most (macOS, which tells nothing cheaper)."""
+    if LINUX:
+        try:
+            with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - read every second by handlers
+                return int(file.read().split()[1]) * mmap.PAGESIZE
+        except OSError:
+            pass  # /proc is not needed to run: fall through to the peak
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * 1024 if LINUX else peak

@@ -1,0 +1,91 @@
+"""Pure rules: how deliveries enter the ledger, from a receive or from a predecessor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from worker.message import Kind
+from worker.policy.delivery import Action, Delivery, Received, Settlement, State
+from worker.policy.ledger import Ledger
+
+
+def received(ledger: Ledger, messages: Iterable[Received], *, sent_at: float, now: float, chance: float) -> None:
+    """A receive that was sent at `sent_at` brought these; loss is judged from then, the first beat is due by `now`."""
+    rules, table = ledger.rules, ledger.table
+    for message in messages:
+        group = message.group if rules.fifo else ""
+        delivery = Delivery(
+            ledger.next_seq, message.message_id, receipt=message.receipt, group=group, received_at=sent_at
+        )
+        ledger.next_seq += 1
+        delivery.message = message
+        delivery.size = len(message.body)
+        delivery.attempts = max(0, int(message.attributes.get("ApproximateReceiveCount", "1")) - 1)
+        delivery.lease_end = sent_at + rules.visibility
+        delivery.beat_due = now + rules.visibility / 3
+        delivery.place = table.add(
+            seq=delivery.seq,
+            message_id=delivery.message_id,
+            receipt=delivery.receipt,
+            group=group,
+            lease_end=delivery.lease_end,
+            received_at=sent_at,
+            attempts=delivery.attempts,
+        )
+        ledger.deliveries[delivery.seq] = delivery
+        ledger.counts["received"] += 1
+        ledger.counts["received_bytes"] += delivery.size
+        if _parked(ledger, delivery):
+            ledger.counts["parked"] += 1
+            continue
+        ledger.line.add(delivery)
+        _judge(ledger, delivery, intact=message.intact, chance=chance)
+
+
+def _parked(ledger: Ledger, delivery: Delivery) -> bool:
+    """A second delivery of a held message waits for the first one's end.
+
+    Its receipt never replaces the first: a model found 14 steps in which that runs an older message of a group after a
+    newer one.
+    """
+    first = ledger.by_id.setdefault(delivery.message_id, delivery)
+    if first is delivery:
+        return False
+    delivery.state = State.PARKED
+    first.parked = [*(first.parked or ()), delivery]
+    return True
+
+
+def _judge(ledger: Ledger, delivery: Delivery, *, intact: bool, chance: float) -> None:
+    if delivery.message_id in ledger.done:
+        ledger.settle(delivery, Settlement(Action.DELETE, Kind.ACK, repeated=True))
+    elif not intact:
+        ledger.tell("message_damaged", delivery, "the body's MD5 is not the one that SQS names")
+        ledger.release(delivery, after=ledger.backoff(delivery.attempts + 1, chance))
+    elif ledger.draining or delivery.group in ledger.closing:
+        ledger.release(delivery)
+
+
+def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
+    """A predecessor's record, its body lost. `running`: a living handler has it and will tell; `kind`: its outcome.
+
+    What had reached its last step goes on: an ack is deleted. A reject or forward is told again by its handler.
+    Call `adoption_complete` after the last one.
+    """
+    ledger.deliveries[delivery.seq] = delivery
+    ledger.next_seq = max(ledger.next_seq, delivery.seq + 1)
+    if _parked(ledger, delivery):
+        return
+    ledger.line.add(delivery)
+    if kind is Kind.ACK:
+        ledger.settle(delivery, Settlement(Action.DELETE, Kind.ACK))
+    elif running:
+        ledger.line.withdraw(delivery)
+        delivery.state = State.DISPATCHED
+
+
+def adoption_complete(ledger: Ledger) -> None:
+    """Release everything whose body died with the predecessor; of a group the tail first."""
+    for delivery in ledger.line.standing():
+        if delivery.state is State.READY and delivery.message is None:
+            ledger.release(delivery)

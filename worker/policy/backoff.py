@@ -1,0 +1,26 @@
+"""Pure rules: how long to wait after a failure."""
+
+from __future__ import annotations
+
+import math
+
+#: Seconds before a failed settlement is tried again: doubled from the first, full jitter, at most the second.
+SETTLE_FIRST, SETTLE_MOST = 0.1, 5.0
+#: Seconds before a receive is tried again after a failed one. Full rate is back at most 30 s after the endpoint healed.
+RECEIVE_FIRST, RECEIVE_MOST = 0.2, 20.0
+
+
+def full_jitter(tries: int, *, first: float, most: float, chance: float) -> float:
+    """Seconds to wait after the `tries`-th failure in a row (1, 2, ...), spread evenly from 0 to the doubled bound."""
+    return chance * min(most, first * 2.0 ** min(tries - 1, 60))
+
+
+def half_jitter(tries: int, *, first: float, most: float, chance: float) -> float:
+    """As full_jitter, but at least half of the bound: for calls to an endpoint that needs rest."""
+    bound = min(most, first * 2.0 ** min(tries - 1, 60))
+    return bound * (0.5 + chance / 2)
+
+
+def visibility(seconds: float) -> int:
+    """Whole seconds for SQS, which knows no others: rounded up, so that a message never comes back too early."""
+    return min(43_200, max(0, math.ceil(seconds)))

@@ -1,0 +1,39 @@
+"""Pure rules: how many messages a handler may hold, and how many the ready line should."""
+
+from __future__ import annotations
+
+import math
+
+#: Seconds of work a handler may hold beyond what it runs: enough to hide the way to the poller and back, and no more,
+#: since what waits in a handler cannot go to another one that is free.
+AHEAD = 0.010
+#: Messages a handler may hold at most, beyond its concurrency. With RING it bounds what a successor must learn.
+MOST = 256
+#: Bytes of bodies unread in a handler, or one message of any size.
+BYTES = 128 * 1024
+#: Seconds of work in the ready line: hides a receive's round trip, yet leaves messages to other machines.
+LINE_AHEAD = 1.0
+
+
+def credit(service: float | None, *, concurrency: int) -> int:
+    """Messages a handler may hold in all; `service` is its mean seconds a message, None before the first."""
+    if service is None:
+        return concurrency
+    if service <= 0:
+        return concurrency + MOST
+    return max(concurrency, min(MOST, math.ceil(AHEAD * concurrency / service)))
+
+
+def worth_sending(held: int, credit: int) -> bool:
+    """Whether a handler should get more now: fast ones are filled from half, so that frames carry several messages."""
+    return held <= credit // 2 if credit >= 4 else held < credit
+
+
+def line_target(services: list[float | None], *, concurrency: int, most: int) -> int:
+    """Messages the ready line should hold: a second of work for all handlers, at least one for each place, or 10."""
+    known = [service for service in services if service is not None]
+    places = len(services) * concurrency
+    if len(known) < len(services):
+        return min(most, max(10, places))
+    rate = sum(concurrency / max(service, 1e-6) for service in known)
+    return min(most, max(places, math.ceil(rate * LINE_AHEAD)))

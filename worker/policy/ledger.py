@@ -1,0 +1,299 @@
+"""Pure rules: the ledger, one record per delivery from its receive to its confirmed settlement.
+
+Here are the records and how they leave: settling, releasing, losing. How they come is in `arrivals`, how they start and
+what handlers make of them in `outcomes`, how their leases are kept in `beats`. What has to be done comes out in queues
+that the actors empty: `deletes`, `hides`, `sends` (the settler), `news` (the dispatcher), `events` (the log).
+A record leaves only on a confirmed settlement or by the lease clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.message import Kind
+from worker.policy.backoff import SETTLE_FIRST, SETTLE_MOST, full_jitter, half_jitter
+from worker.policy.delivery import Action, Delivery, Settlement, State
+from worker.policy.ordering import GroupLine, ReadyLine
+from worker.settings import RetrySettings
+
+#: Message ids remembered as done though no delete was confirmed within the lease.
+DONE_REMEMBERED = 10_000
+
+#: What the ledger counts; the rest of telemetry.COUNTERS is the actors'.
+COUNTED = (
+    *("received", "deleted", "released", "dead_lettered", "lost", "forwarded", "retried", "rejected", "repeated"),
+    *("parked", "late", "crashed", "attempts", "beats", "received_bytes"),
+)
+
+
+class Table(Protocol):
+    """Where the ledger is written down for a successor (the lease table in shared memory)."""
+
+    @property
+    def free(self) -> int: ...
+    def add(
+        self,
+        *,
+        seq: int,
+        message_id: str,
+        receipt: str,
+        group: str,
+        lease_end: float,
+        received_at: float,
+        attempts: int,
+    ) -> int: ...
+    def dispatch(self, place: int, handler: int) -> None: ...
+    def ready(self, place: int, *, attempts: int, crashes: int) -> None: ...
+    def settle(self, place: int, kind: int) -> None: ...
+    def extend(self, place: int, lease_end: float) -> None: ...
+    def remove(self, place: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the ledger goes by; one queue's."""
+
+    fifo: bool
+    visibility: float  #: seconds
+    retry: RetrySettings
+    dead_letter: str = ""  #: URL; nothing: then nothing is ever rejected for good
+    attempts: int = 5  #: FIFO: a retry at this attempt is a reject
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something for the log about one delivery."""
+
+    name: str
+    delivery: Delivery
+    why: str
+
+
+class Ledger:
+    """All that one poller holds."""
+
+    def __init__(self, table: Table, rules: Rules, *, first_seq: int = 1) -> None:
+        self.table = table
+        self.rules = rules
+        self.next_seq = first_seq
+        self.line: ReadyLine = GroupLine() if rules.fifo else ReadyLine()
+        #: By sequence, in the order in which beats fall due: all have the same interval, so the latest goes to the end.
+        self.deliveries: OrderedDict[int, Delivery] = OrderedDict()
+        self.by_id: dict[str, Delivery] = {}
+        self.done: OrderedDict[str, None] = OrderedDict()
+        self.closing: set[str] = set()  #: groups that are being released
+        self.hurried: list[tuple[float, int]] = []  #: beats out of turn, after one that failed
+        self.draining = False
+        self.deletes: deque[Delivery] = deque()
+        self.hides: deque[Delivery] = deque()
+        self.sends: deque[Delivery] = deque()
+        self.news: list[tuple[str, Delivery]] = []  #: "lost" or "confirm", for the delivery's handler
+        self.events: list[Event] = []
+        self.counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        self._later: list[tuple[float, int]] = []  #: WAITING deliveries, and settlements to try again
+
+    def tell(self, event: str, delivery: Delivery, why: str = "") -> None:
+        """Something for the log."""
+        self.events.append(Event(event, delivery, why))
+
+    def backoff(self, attempt: int, chance: float) -> float:
+        """Seconds to hide a message after a retry of its `attempt`-th attempt."""
+        return full_jitter(max(1, attempt), first=self.rules.retry.first, most=self.rules.retry.most, chance=chance)
+
+    # --- settling
+
+    def settle(self, delivery: Delivery, settlement: Settlement) -> None:
+        """The outcome is known; the settler makes it true."""
+        if delivery.state is State.READY:
+            self.line.withdraw(delivery)
+        delivery.state = State.SETTLING
+        delivery.settlement = settlement
+        # To a successor a reject or forward is no ack before its send is confirmed: the handler will tell it again.
+        self.table.settle(delivery.place, settlement.kind)
+        self.enqueue(delivery)
+
+    def enqueue(self, delivery: Delivery) -> None:
+        """Put the settlement into its queue; later if a beat with its receipt is on its way, or its group's tail is."""
+        settlement = delivery.settlement
+        if settlement is None or delivery.queued or delivery.calling:
+            return
+        if settlement.action is Action.DELETE:
+            self.deletes.append(delivery)
+        elif settlement.action is Action.SEND:
+            self.sends.append(delivery)
+        elif self.line.behind(delivery):
+            return  # the last of them to leave comes here again
+        else:
+            self.hides.append(delivery)
+        delivery.queued = True
+
+    def release(self, delivery: Delivery, *, after: float = 0.0, kind: Kind = Kind.RETRY) -> None:
+        """Give it back to SQS, hidden for `after` seconds; a group's tail first, confirmed, then its head."""
+        self.close_group(delivery)
+        self.settle(delivery, Settlement(Action.HIDE, kind, seconds=after))
+
+    def close_group(self, head: Delivery) -> None:
+        """Nothing behind this delivery may start any more: what stands there is released."""
+        behind = self.line.behind(head)
+        if behind:
+            self.closing.add(head.group)
+        for other in behind:
+            if other.state is State.READY:
+                self.settle(other, Settlement(Action.HIDE, Kind.RETRY))
+
+    def confirmed(self, delivery: Delivery, *, now: float) -> None:
+        """SQS confirmed the delivery's current step."""
+        delivery.calling = False
+        delivery.tries = 0
+        settlement = delivery.settlement
+        if settlement is None or delivery.seq not in self.deliveries:
+            return
+        if settlement.action is Action.SEND:
+            delivery.settlement = Settlement(Action.DELETE, settlement.kind)
+            self.table.settle(delivery.place, Kind.ACK)
+            self.enqueue(delivery)
+        elif settlement.action is Action.DELETE:
+            if delivery.lease_end <= now:
+                self.remember(delivery)  # a delete with an old receipt succeeds without deleting
+            self.gone(delivery, "dead_lettered" if settlement.kind is Kind.REJECT else "deleted")
+        else:
+            self.gone(delivery, "released")
+
+    def unsettled(self, delivery: Delivery, *, final: bool, why: str, now: float, chance: float) -> None:
+        """The delivery's current step failed; `final`: SQS will never take it (SenderFault)."""
+        delivery.calling = False
+        settlement = delivery.settlement
+        if settlement is None or delivery.seq not in self.deliveries:
+            return
+        if not final and delivery.lease_end > now:
+            delivery.tries += 1
+            self.later(
+                delivery, half_jitter(delivery.tries, first=SETTLE_FIRST, most=SETTLE_MOST, chance=chance), now=now
+            )
+            return
+        self.tell("settle_failed", delivery, why)
+        if settlement.action is Action.SEND and final:
+            # A reject that its dead-letter queue refuses, a forward to nowhere: never deleted, tried again later.
+            reject = settlement.kind is Kind.REJECT
+            wait = self.rules.retry.most if reject else self.backoff(delivery.attempts, chance)
+            self.release(delivery, after=wait, kind=settlement.kind)
+            return
+        self.lapse(delivery)
+
+    def later(self, delivery: Delivery, wait: float, *, now: float) -> None:
+        """tick() comes back to this delivery after `wait` seconds."""
+        heapq.heappush(self._later, (now + wait, delivery.seq))
+
+    def tick(self, now: float) -> float:
+        """Bring back what waited; returns when the next one is due (infinity: nothing waits)."""
+        while self._later and self._later[0][0] <= now:
+            delivery = self.deliveries.get(heapq.heappop(self._later)[1])
+            if delivery is None:
+                continue
+            if delivery.state is State.WAITING:
+                self.give_out_again(delivery)
+            elif delivery.state is State.SETTLING and delivery.lease_end <= now:
+                self.lapse(delivery)
+            elif delivery.state is State.SETTLING:
+                self.enqueue(delivery)
+        return self._later[0][0] if self._later else float("inf")
+
+    def wait(self, delivery: Delivery, seconds: float, *, now: float) -> None:
+        """Keep it leased in the pool; it may start again after `seconds`."""
+        delivery.state = State.WAITING
+        delivery.handler = 0
+        self.table.ready(delivery.place, attempts=delivery.attempts, crashes=delivery.crashes)
+        self.later(delivery, seconds, now=now)
+
+    def give_out_again(self, delivery: Delivery) -> None:
+        """It may start again, first in line."""
+        if delivery.lost:
+            self.gone(delivery, "")
+            return
+        delivery.state = State.READY
+        delivery.handler = 0
+        self.table.ready(delivery.place, attempts=delivery.attempts, crashes=delivery.crashes)
+        self.line.put_back(delivery)
+        if self.draining or delivery.message is None or delivery.group in self.closing:
+            self.release(delivery)
+
+    def drain(self) -> None:
+        """Nothing starts any more: release what waits. What runs goes on."""
+        self.draining = True
+        for delivery in (*self.line.standing(), *self.deliveries.values()):
+            if delivery.state in (State.READY, State.WAITING):
+                self.release(delivery)
+
+    # --- leaving
+
+    def lapse(self, delivery: Delivery) -> None:
+        """The lease ran out, or SQS says that it is not ours. What was done is remembered, and not run again."""
+        settlement = delivery.settlement
+        if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.DELETE:
+            self.remember(delivery)
+        if delivery.state is State.SETTLING and delivery.calling:
+            return  # the answer to its settlement decides
+        self.lose(delivery)
+
+    def lose(self, delivery: Delivery) -> None:
+        """The lease is lost. A running one keeps its record till its handler has told what became of it."""
+        if not delivery.lost:
+            delivery.lost = True
+            self.counts["lost"] += 1
+            self.tell("lease_lost", delivery, delivery.state.name.lower())
+            self.close_group(delivery)
+            if delivery.state is State.DISPATCHED:
+                self.news.append(("lost", delivery))
+        if delivery.state is not State.DISPATCHED:
+            self.gone(delivery, "")
+
+    def gone(self, delivery: Delivery, counter: str) -> None:
+        """The record leaves, counted as `counter`, or as lost if it was."""
+        if self.deliveries.pop(delivery.seq, None) is None:
+            return
+        if delivery.state is State.READY:
+            self.line.withdraw(delivery)
+        delivery.state = State.GONE
+        self.table.remove(delivery.place)
+        if counter and not delivery.lost:
+            self.counts[counter] += 1
+        settlement = delivery.settlement
+        if settlement is not None and counter == "deleted":
+            self.counts["repeated"] += settlement.repeated
+            self.counts["forwarded"] += settlement.kind is Kind.FORWARD
+        if delivery.told:
+            self.news.append(("confirm", delivery))
+        if self.by_id.get(delivery.message_id) is delivery:
+            del self.by_id[delivery.message_id]
+        self.line.leave(delivery)
+        if delivery.group in self.closing:
+            self._close_further(delivery.group)
+        if delivery.parked:
+            self._unpark(delivery, done=counter in ("deleted", "dead_lettered") or delivery.message_id in self.done)
+
+    def remember(self, delivery: Delivery) -> None:
+        """The message is done, but its delete is not certain: if it comes again it is deleted, not run."""
+        self.done[delivery.message_id] = None
+        if len(self.done) > DONE_REMEMBERED:
+            self.done.popitem(last=False)
+
+    def _close_further(self, group: str) -> None:
+        head = self.line.head(group)
+        if head is None:
+            self.closing.discard(group)
+        elif head.state is State.READY:
+            self.release(head)
+        elif head.state is State.SETTLING:
+            self.enqueue(head)
+
+    def _unpark(self, first: Delivery, *, done: bool) -> None:
+        """The first delivery is gone: a second is deleted if the message is done, else given back as the first was."""
+        seconds = first.settlement.seconds if first.settlement is not None else 0.0
+        for delivery in first.parked or ():
+            if delivery.seq in self.deliveries:
+                self.by_id[delivery.message_id] = delivery
+                delete = Settlement(Action.DELETE, Kind.ACK, repeated=True)
+                self.settle(delivery, delete if done else Settlement(Action.HIDE, Kind.RETRY, seconds=seconds))

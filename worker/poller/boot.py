@@ -1,0 +1,168 @@
+"""Poller process: from exec to the first receive."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import random
+import select
+import signal
+import socket
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from worker import platform
+from worker.channel import PROTOCOL, Channel, Frame
+from worker.leases import LeaseTable
+from worker.policy.backoff import half_jitter
+from worker.policy.failures import FailureKind
+from worker.policy.ledger import Ledger, Rules
+from worker.poller.adoption import adopt
+from worker.poller.loop import PollerLoop
+from worker.poller.state import PollerState
+from worker.protocol import ControlFrame
+from worker.settings import QueueSettings, Settings, from_json
+from worker.slots import ChildState, PollerSlot
+from worker.telemetry import Log
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+    from worker.aws.queues import ResolvedQueue
+
+#: Threads for deletes, beats and sends.
+CONTROLS = 8
+#: FIFO attempts before a message is rejected, where neither the settings nor a redrive policy names a number.
+_ATTEMPTS = 5
+#: Bits of a sequence that count within one epoch.
+_EPOCH_SHIFT = 40
+#: Kinds that no second try at start-up heals.
+_HOPELESS = {FailureKind.QUEUE_GONE, FailureKind.INVALID, FailureKind.DENIED}
+
+
+def main(control_fd: int) -> int:
+    """Run one poller on the control socket the supervisor left open; returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)  # the supervisor alone decides, by frames
+    control = Channel(socket.socket(fileno=control_fd))
+    early = _wait_for_frames(control)
+    setup = early.pop(0)
+    header, (slot_fd, table_fd, stacks_fd) = setup.header, setup.fds
+    faulthandler.register(signal.SIGUSR2, file=stacks_fd, all_threads=True, chain=False)
+    settings = from_json(header["settings"])
+    log = Log(settings.log_level, process=f"poller {header['queue']}/{header['number']}", pid=os.getpid())
+    if header["protocol"] != PROTOCOL:
+        return _fail(control, f"protocol {header['protocol']} of the supervisor is not ours, {PROTOCOL}")
+    slot, table = PollerSlot(platform.map_file(slot_fd)), LeaseTable(platform.map_file(table_fd))
+    now = platform.now()
+    slot.tell(pid=os.getpid(), state=ChildState.STARTING, now=now, received_at=now, quiet_until=now)
+    boot = Boot(settings, settings.queue(header["queue"]), control=control, log=log, header=header, early=early)
+    try:
+        return boot.serve(slot, table)
+    except Hopeless as error:
+        return _fail(control, str(error))
+
+
+class Hopeless(Exception):
+    """The queue cannot be served with these settings, however often we try."""
+
+
+class Boot:
+    """What a poller needs until its loop runs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        queue: QueueSettings,
+        *,
+        control: Channel,
+        log: Log,
+        header: dict[str, Any],
+        early: list[Frame],
+    ) -> None:
+        # boto3 takes a third of a second to import: what needs no AWS came first.
+        from worker.aws.session import Session
+
+        self._queue = queue
+        self._control = control
+        self._log = log
+        self._header = header
+        self._early = early
+        self._session = Session(settings, queue)
+
+    def serve(self, slot: PollerSlot, table: LeaseTable) -> int:
+        """Resolve the queue, take over what a predecessor held, and run the loop to its end."""
+        from worker.aws.calls import Calls
+
+        queue, epoch = self._queue, int(self._header["epoch"])
+        controlling = self._session.controlling(CONTROLS)
+        resolved = self._resolve(controlling)
+        receiving = self._session.receiving(queue.polls)
+        sqs = Calls(resolved.url, receiving=receiving, controlling=controlling, polls=queue.polls, controls=CONTROLS)
+        rules = Rules(
+            fifo=resolved.fifo,
+            visibility=int(queue.visibility_timeout),
+            retry=queue.retry,
+            dead_letter=resolved.dead_letter,
+            attempts=queue.retry.attempts or resolved.receives or _ATTEMPTS,
+        )
+        ledger = Ledger(table, rules, first_seq=(epoch << _EPOCH_SHIFT) + 1)
+        state = PollerState(
+            queue=queue,
+            ledger=ledger,
+            table=table,
+            sqs=sqs,
+            control=self._control,
+            log=self._log,
+            chance=random.random,
+            token=lambda: str(uuid.uuid4()),
+        )
+        loop = PollerLoop(state, slot)
+        now = platform.now()
+        adopted = adopt(ledger, table, handlers=set(self._header.get("handlers_expected", ())), now=now)
+        loop.publish(now)
+        self._log.info("poller_ready", url=resolved.url, fifo=resolved.fifo, epoch=epoch, adopted=adopted)
+        if not resolved.dead_letter:
+            self._log.info("dead_letter_queue_unknown", why=resolved.dead_letter_why)
+        self._control.send(ControlFrame.READY, {"protocol": PROTOCOL, "resolved": resolved.to_json()})
+        for frame in self._early:
+            loop.order(frame, now)
+        return loop.run()
+
+    def _resolve(self, controlling: SQSClient) -> ResolvedQueue:
+        """The queue as AWS knows it; a successor is told by the supervisor. Tries again while that may help."""
+        from worker.aws.queues import ResolvedQueue, Unresolved, resolve
+
+        if known := self._header.get("resolved"):
+            return ResolvedQueue(**known)
+        tries = 0
+        while True:
+            try:
+                return resolve(self._session, controlling, self._queue)
+            except Unresolved as error:
+                if error.failure.kind in _HOPELESS:
+                    raise Hopeless(str(error)) from error
+                self._log.warning("queue_not_resolved", why=str(error))
+            tries += 1
+            self._early += _wait_for_frames(
+                self._control, seconds=half_jitter(tries, first=0.2, most=10.0, chance=random.random())
+            )
+
+
+def _wait_for_frames(control: Channel, *, seconds: float | None = None) -> list[Frame]:
+    """Frames from the supervisor, waiting for the first up to `seconds`; ends the process if the supervisor is gone."""
+    deadline = None if seconds is None else platform.now() + seconds
+    while True:
+        left = None if deadline is None else max(0.0, deadline - platform.now())
+        if not select.select([control], [], [], left)[0]:
+            return []
+        frames = control.receive()
+        if control.closed:
+            raise SystemExit(os.EX_TEMPFAIL)
+        if frames:
+            return frames
+
+
+def _fail(control: Channel, reason: str) -> int:
+    control.send(ControlFrame.FAILED, {"reason": reason})
+    return os.EX_CONFIG

@@ -1,0 +1,287 @@
+"""Poller process: gives messages to handlers by their credit, and takes their outcomes."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+
+from worker.channel import Broken, Frame
+from worker.message import LONGEST_LEASE, Kind
+from worker.policy import outcomes
+from worker.policy.credit import BYTES, line_target
+from worker.policy.delivery import Action, Delivery, Settlement, State
+from worker.poller.links import HandlerLink
+from worker.poller.state import PollerState
+from worker.protocol import (
+    ControlFrame,
+    Outcome,
+    Parcel,
+    StreamFrame,
+    read_outcomes,
+    send_messages,
+)
+from worker.settings import POLL_GRACE
+
+#: Seconds between two looks at the deadlines of running messages.
+_DEADLINES = 0.5
+#: Seconds that a handler may hold messages, run none and tell nothing, before it counts as hung.
+_SILENT = 10.0
+
+
+class Dispatcher:
+    """One per poller."""
+
+    def __init__(self, state: PollerState) -> None:
+        self._state = state
+        self.links: dict[int, HandlerLink] = {}
+        self._deadlines_at = 0.0
+
+    # --- giving out
+
+    def step(self, now: float) -> float:
+        """Give out what may start; returns the seconds till it wants to be called again."""
+        ledger = self._state.ledger
+        for link in self.links.values():
+            link.look(now)
+        if not ledger.draining:
+            if ledger.line.suspects:
+                self._give_suspect(now)
+            if ledger.line.count:
+                self._give(now)
+        self._tell_news()
+        return self._watch_deadlines(now)
+
+    def target(self) -> int:
+        """How many messages the ready line should hold; 0 while no handler can take any."""
+        links = [link for link in self.links.values() if link.greeted and not link.detaching]
+        if not links:
+            return 0
+        concurrency = links[0].slot.concurrency
+        most = self._state.queue.ready_messages
+        return line_target([link.service for link in links], concurrency=concurrency, most=most)
+
+    def _give(self, now: float) -> None:
+        ledger = self._state.ledger
+        open_links = [link for link in self.links.values() if link.room()]
+        open_links.sort(key=lambda link: len(link.held))
+        for place, link in enumerate(open_links):
+            share = math.ceil(ledger.line.count / (len(open_links) - place))
+            most = min(link.room(), share)
+            deliveries = outcomes.take(ledger, link.uid, most=most, most_bytes=BYTES - link.held_bytes, now=now)
+            if not deliveries:
+                return
+            self._send(link, deliveries, now)
+
+    def _give_suspect(self, now: float) -> None:
+        """A suspect goes to a handler that holds nothing; if none does, one is left to run dry."""
+        links = [
+            link for link in self.links.values() if link.greeted and not link.detaching and not link.channel.closed
+        ]
+        link = min(links, key=lambda link: len(link.held), default=None)
+        if link is None or link.alone:
+            return
+        link.alone = True
+        if link.held:
+            return
+        deliveries = outcomes.take_suspect(self._state.ledger, link.uid, now=now)
+        link.alone = bool(deliveries)
+        self._send(link, deliveries, now)
+
+    def _send(self, link: HandlerLink, deliveries: list[Delivery], now: float) -> None:
+        parcels = [_parcel(delivery) for delivery in deliveries]
+        link.give(deliveries, now)
+        # A big body is a frame of its own: a reader then needs no more memory than for that body.
+        frame: list[Parcel] = []
+        size = 0
+        for parcel in parcels:
+            if frame and size + len(parcel.body) > BYTES:
+                send_messages(link.channel, frame)
+                frame, size = [], 0
+            frame.append(parcel)
+            size += len(parcel.body)
+        if frame:
+            send_messages(link.channel, frame)
+
+    # --- taking outcomes
+
+    def attach(self, link: HandlerLink, now: float) -> None:
+        """A handler's stream has arrived. After a predecessor's death its slot already tells what it finished."""
+        self.links[link.uid] = link
+        deliveries = self._state.ledger.deliveries.values()
+        held = [one for one in deliveries if one.handler == link.uid and one.state is State.DISPATCHED]
+        link.give(held, now)
+        self._hear_ring(link, now)
+
+    def readable(self, link: HandlerLink, now: float) -> None:
+        """Take every frame that has arrived from a handler."""
+        try:
+            frames = link.channel.receive()
+        except Broken as error:
+            self._state.log.error("stream_broken", handler=link.number, why=str(error))
+            link.channel.closed = True
+            return
+        for frame in frames:
+            self._take(link, frame, now)
+
+    def _take(self, link: HandlerLink, frame: Frame, now: float) -> None:
+        link.heard_at = now
+        if frame.kind == StreamFrame.OUTCOMES:
+            acks, others = read_outcomes(frame)
+            link.drop(outcomes.acked(self._state.ledger, acks, now=now))
+            for outcome in others:
+                self._other(link, outcome, now)
+        elif frame.kind == StreamFrame.RETURNED:
+            link.drop(outcomes.returned(self._state.ledger, frame.header))
+        elif frame.kind == StreamFrame.HELLO:
+            self._greeted(link, frame, now)
+
+    def _other(self, link: HandlerLink, outcome: Outcome, now: float) -> None:
+        ledger, seq = self._state.ledger, outcome.seq
+        chance = self._state.chance()
+        delivery: Delivery | None
+        if outcome.kind is Kind.RETRY:
+            delivery = outcomes.retried(ledger, seq, outcome.after, why=outcome.reason, now=now, chance=chance)
+        elif outcome.kind is Kind.REJECT:
+            attributes = outcome.attributes or {}
+            delivery = outcomes.rejected(ledger, seq, outcome.reason, body=outcome.body, attributes=attributes, now=now)
+        else:
+            delivery = outcomes.forwarded(ledger, seq, _forward(ledger.deliveries.get(seq), outcome), now=now)
+        if delivery is not None:
+            link.drop([delivery])
+        elif outcome.kind is not Kind.RETRY:
+            link.channel.send(StreamFrame.CONFIRM, [seq])  # settled before the last poller died
+
+    def _greeted(self, link: HandlerLink, frame: Frame, now: float) -> None:
+        """A handler says what it has. What we gave it and it does not know never arrived: it goes to another."""
+        link.greeted = True
+        self._hear_ring(link, now)
+        known = {*frame.header["running"], *frame.header["unstarted"]}
+        known |= {written.seq for written in link.slot.outcomes()}
+        link.drop(outcomes.returned(self._state.ledger, [seq for seq in link.held if seq not in known]))
+        if self._state.draining:
+            link.channel.send(StreamFrame.RECALL, None)
+
+    def _hear_ring(self, link: HandlerLink, now: float) -> None:
+        """Outcomes from shared memory, for those whose frames died with a stream."""
+        for written in link.slot.outcomes():
+            if written.seq not in link.held:
+                continue
+            if written.kind == Kind.ACK:
+                link.drop(outcomes.acked(self._state.ledger, [written.seq], now=now))
+            elif written.kind == Kind.RETRY:
+                after = written.after if written.after >= 0 else None
+                self._other(link, Outcome(written.seq, Kind.RETRY, after, "told by the ring"), now)
+
+    # --- endings
+
+    def recall(self) -> None:
+        """Ask every handler to give back what it has not started."""
+        for link in self.links.values():
+            link.channel.send(StreamFrame.RECALL, None)
+
+    def detach(self, uid: int) -> bool:
+        """Give this handler nothing more; False if we do not know it."""
+        link = self.links.get(uid)
+        if link is None:
+            return False
+        link.detaching = True
+        link.channel.send(StreamFrame.RECALL, None)
+        return True
+
+    def died(self, uid: int, *, caused: bool, overdue: bool, why: str, now: float) -> HandlerLink | None:
+        """A handler is dead and reaped: what it still wrote counts first, the stream to its end, then the ring."""
+        link = self.links.pop(uid, None)
+        running: set[int] = set()
+        if link is not None:
+            self.readable(link, now)
+            self._hear_ring(link, now)
+            running = {entry.seq for entry in link.slot.running()}
+        ledger, chance = self._state.ledger, self._state.chance()
+        outcomes.died(ledger, uid, running, caused=caused, overdue=overdue, why=why, now=now, chance=chance)
+        return link
+
+    def presume_dead(self, now: float) -> list[HandlerLink]:
+        """Without a supervisor nobody reaps: a handler is dead when its stream has ended and its pid is gone."""
+        dead = [link for link in self.links.values() if link.channel.closed and not _alive(link.pid)]
+        for link in dead:
+            self.died(link.uid, caused=True, overdue=False, why="its supervisor died", now=now)
+        return dead
+
+    def _tell_news(self) -> None:
+        ledger = self._state.ledger
+        if not ledger.news:
+            return
+        by_handler: defaultdict[tuple[int, StreamFrame], list[int]] = defaultdict(list)
+        for kind, delivery in ledger.news:
+            frame = StreamFrame.LOST if kind == "lost" else StreamFrame.CONFIRM
+            by_handler[delivery.handler, frame].append(delivery.seq)
+        ledger.news.clear()
+        for (uid, frame), seqs in by_handler.items():
+            if uid in self.links:
+                self.links[uid].channel.send(frame, seqs)
+
+    # --- hangs
+
+    def _watch_deadlines(self, now: float) -> float:
+        """Judge every handler that holds messages: a missed message deadline is a hang, nothing else is."""
+        if not any(link.held for link in self.links.values()):
+            return float("inf")
+        if now < self._deadlines_at:
+            return self._deadlines_at - now
+        self._deadlines_at = now + _DEADLINES
+        for link in self.links.values():
+            running = link.slot.running()
+            late = [entry.seq for entry in running if entry.deadline < now and entry.seq in link.held]
+            if not running and link.greeted and link.held and now - link.heard_at > _SILENT + POLL_GRACE:
+                late = [min(link.held)]
+            if running:
+                link.heard_at = now
+            for seq in set(late) - link.reported:
+                link.reported.add(seq)
+                self._state.counts["overdue"] += 1
+                self._state.control.send(ControlFrame.OVERDUE, {"handler": link.uid, "seq": seq})
+        return _DEADLINES
+
+
+def _parcel(delivery: Delivery) -> Parcel:
+    message = delivery.message
+    assert message is not None  # noqa: S101 - what has no body is released, never dispatched
+    return Parcel(
+        delivery.seq,
+        delivery.attempts,
+        delivery.received_at + LONGEST_LEASE,
+        delivery.message_id,
+        message.attributes,
+        message.message_attributes,
+        message.body,
+    )
+
+
+def _forward(delivery: Delivery | None, outcome: Outcome) -> Settlement:
+    """A forward to a FIFO queue keeps the source's group, and its message id deduplicates repeated forwards."""
+    group, deduplication = outcome.group_id, outcome.deduplication_id
+    if delivery is not None and outcome.queue.endswith(".fifo"):
+        message = delivery.message
+        group = group or (message.group if message else delivery.group) or delivery.message_id
+        deduplication = deduplication or delivery.message_id
+    return Settlement(
+        Action.SEND,
+        Kind.FORWARD,
+        queue=outcome.queue,
+        body=outcome.body,
+        attributes=outcome.attributes or {},
+        group_id=group,
+        deduplication_id=deduplication,
+        delay=outcome.delay,
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

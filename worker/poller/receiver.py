@@ -1,0 +1,114 @@
+"""Poller process: keeps as many long polls on their way as the demand and the room in the ready line allow."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from worker.leases import ATTEMPTS
+from worker.policy import arrivals
+from worker.policy.demand import Demand
+from worker.policy.failures import FailureKind
+from worker.policy.requests import Answer, Receive
+from worker.poller.state import PollerState
+from worker.settings import POLL_GRACE
+
+#: Settlements that may wait before receives slow down: an endpoint that throttles deletes must not fill our table.
+_BACKLOG = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The token of a receive: what it may bring, and where its attempt id is kept."""
+
+    count: int
+    slot: int | None = None
+
+
+class Receiver:
+    """One per poller."""
+
+    def __init__(self, state: PollerState) -> None:
+        self._state = state
+        self._demand = Demand(most=state.queue.polls, pause=state.queue.pause)
+        self._expected = 0  #: messages that the receives on their way may bring
+        self._mean_bytes = 0.0
+        # FIFO: ids of receives whose answers were lost; asked again, SQS gives the same messages and receipts.
+        self._attempts = deque(state.table.attempts()) if state.fifo else deque()
+        self._slots = list(range(ATTEMPTS - 1, -1, -1)) if state.fifo else []
+        for slot in self._slots:
+            state.table.remember_attempt(slot, "")
+
+    def step(self, now: float, *, target: int) -> float:
+        """Send receives for a line of `target` messages; returns the seconds till it wants to be called again."""
+        state = self._state
+        if state.draining or state.paused or target <= 0:
+            state.quiet_until = now + state.queue.wait + POLL_GRACE
+            return float("inf")
+        room = self._room(target)
+        count = min(state.queue.max_messages, room, state.table.free - self._expected)
+        if count < min(state.queue.max_messages, max(1, target // 2)):
+            state.quiet_until = max(now, self._demand.quiet_until)
+            return float("inf")
+        polls = self._demand.polls(on_their_way=state.sqs.receiving, room=room, count=count, now=now)
+        for _ in range(polls):
+            self._send(count)
+        state.quiet_until = self._demand.quiet_until
+        return max(0.0, self._demand.quiet_until - now) if now < self._demand.quiet_until else float("inf")
+
+    def answered(self, answer: Answer, now: float) -> None:
+        """A receive came back."""
+        state, request, poll = self._state, answer.request, answer.token
+        assert isinstance(request, Receive) and isinstance(poll, Poll)  # noqa: S101,PT018 - the loop routes by type
+        self._expected -= poll.count
+        state.received_at = now
+        state.counts["calls"] += 1
+        if poll.slot is not None:
+            self._slots.append(poll.slot)
+            if answer.failure is None or answer.failure.kind is not FailureKind.TRANSIENT:
+                state.table.remember_attempt(poll.slot, "")  # a throttled attempt's id is refused from then on
+            else:
+                self._attempts.append(request.attempt)
+        if answer.failure is not None:
+            self._failed(answer, now)
+            return
+        messages = answer.messages
+        state.counts["receives"] += 1
+        state.counts["empty_receives"] += not messages
+        if self._demand.failing:
+            state.log.info("receive_recovered", failures=self._demand.failing)
+        self._demand.came(len(messages), asked=request.count, now=now)
+        if messages:
+            mean = sum(len(message.body) for message in messages) / len(messages)
+            self._mean_bytes = max(mean, 0.8 * self._mean_bytes)
+            arrivals.received(state.ledger, messages, sent_at=answer.sent_at, now=now, chance=state.chance())
+
+    def _failed(self, answer: Answer, now: float) -> None:
+        failure = answer.failure
+        assert failure is not None  # noqa: S101 - the only caller has looked
+        self._state.counts["failures"] += 1
+        first = not self._demand.failing
+        wait = self._demand.failed(failure.kind, now=now, chance=self._state.chance())
+        tell = self._state.log.warning if first else self._state.log.debug
+        tell("receive_failed", kind=failure.kind, why=str(failure), again_in=round(wait, 1))
+
+    def _room(self, target: int) -> int:
+        state = self._state
+        ledger = state.ledger
+        backlog = len(ledger.deletes) + len(ledger.hides) + len(ledger.sends)
+        room = target - ledger.line.count - self._expected - max(0, backlog - _BACKLOG)
+        if self._mean_bytes:
+            spare = state.queue.ready_bytes - ledger.line.bytes - self._expected * self._mean_bytes
+            room = min(room, int(spare / self._mean_bytes))
+        return max(0, room)
+
+    def _send(self, count: int) -> None:
+        state, queue = self._state, self._state.queue
+        slot, attempt = None, ""
+        if state.fifo and self._slots:
+            attempt = self._attempts.popleft() if self._attempts else state.token()
+            slot = self._slots.pop()
+            state.table.remember_attempt(slot, attempt)
+        request = Receive(count, wait=int(queue.wait), visibility=int(queue.visibility_timeout), attempt=attempt)
+        self._expected += count
+        state.sqs.start(request, Poll(count, slot))

@@ -1,0 +1,143 @@
+"""Poller process: makes outcomes true in SQS, in batches that gather across receives: deletes, visibility, sends."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from worker.policy.backoff import visibility
+from worker.policy.delivery import Action, Delivery
+from worker.policy.failures import Failure, FailureKind
+from worker.policy.requests import BATCH, BATCH_BYTES, Answer, Delete, Hide, Outgoing, Request, Send
+from worker.poller.state import PollerState
+
+#: Seconds a settlement may wait for others of its kind. On FIFO the next of its group waits with it.
+LINGER, LINGER_FIFO = 0.020, 0.002
+#: Requests on their way at most; more only compete for the interpreter.
+_CALLS = 8
+#: Kinds after which a send is given up: its queue is not ours to wait for, the message goes the retry way.
+_NO_SUCH_TARGET = {FailureKind.QUEUE_GONE, FailureKind.DENIED}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The token of a settlement request."""
+
+    deliveries: tuple[Delivery, ...]
+
+
+class Settler:
+    """One per poller."""
+
+    def __init__(self, state: PollerState) -> None:
+        self._state = state
+        self._linger = LINGER_FIFO if state.fifo else LINGER
+        self._since: dict[Action, float] = {}  #: when the oldest of each kind began to wait
+        self._alone: deque[Delivery] = deque()  #: entries of a refused batch, each to be tried by itself
+
+    def step(self, now: float) -> float:
+        """Send every batch that is full or has waited long enough; returns the seconds till the next is due."""
+        ledger, wait = self._state.ledger, ledger_wait(self._state, now)
+        while self._alone and self._room():
+            self._start([self._alone.popleft()])
+        for action, line in ((Action.DELETE, ledger.deletes), (Action.SEND, ledger.sends), (Action.HIDE, ledger.hides)):
+            wait = min(wait, self._flush(action, line, now))
+        return wait
+
+    def _flush(self, action: Action, line: deque[Delivery], now: float) -> float:
+        while line and self._room():
+            due = self._since.setdefault(action, now) + self._linger
+            if len(line) < BATCH and now < due and not self._state.draining:
+                return due - now
+            self._start(_cut(action, line))
+            self._since.pop(action, None)
+        # With no room left, the next answer wakes the loop.
+        return float("inf")
+
+    def _room(self) -> bool:
+        return self._state.sqs.settling < _CALLS
+
+    def _start(self, deliveries: list[Delivery]) -> None:
+        live = []
+        for delivery in deliveries:
+            delivery.queued = False
+            if delivery.seq in self._state.ledger.deliveries:
+                delivery.calling = True
+                live.append(delivery)
+        if live:
+            self._state.sqs.start(_request(live), Batch(tuple(live)))
+
+    def answered(self, answer: Answer, batch: Batch, now: float) -> None:
+        """A settlement request came back. One that answered 200 can have failed entries."""
+        state, ledger = self._state, self._state.ledger
+        state.counts["calls"] += 1
+        whole = answer.failure
+        if whole is not None:
+            state.counts["failures"] += 1
+            state.log.warning("settle_postponed", kind=whole.kind, why=str(whole), messages=len(batch.deliveries))
+            if whole.kind is FailureKind.INVALID and len(batch.deliveries) > 1:
+                # One entry made SQS refuse all; only by itself it shows which.
+                self._alone.extend(batch.deliveries)
+                return
+        entries = answer.entries or (whole,) * len(batch.deliveries)
+        for delivery, failure in zip(batch.deliveries, entries, strict=True):
+            if failure is None:
+                ledger.confirmed(delivery, now=now)
+            else:
+                final = _final(failure, answer.request)
+                ledger.unsettled(delivery, final=final, why=str(failure), now=now, chance=state.chance())
+
+
+def ledger_wait(state: PollerState, now: float) -> float:
+    """Bring back what waited in the pool; seconds till the next of it."""
+    return max(0.0, state.ledger.tick(now) - now)
+
+
+def _final(failure: Failure, request: Request) -> bool:
+    return failure.kind.final or (isinstance(request, Send) and failure.kind in _NO_SUCH_TARGET)
+
+
+def _cut(action: Action, line: deque[Delivery]) -> list[Delivery]:
+    """The next batch: ten entries; sends go to one queue and stay below 1 MiB together."""
+    if action is not Action.SEND:
+        return [line.popleft() for _ in range(min(BATCH, len(line)))]
+    cut: list[Delivery] = []
+    kept: list[Delivery] = []
+    queue, size = "", 0
+    while line and len(cut) < BATCH:
+        delivery = line.popleft()
+        settlement = delivery.settlement
+        if settlement is None:
+            continue
+        bytes_of = _weight(delivery)
+        queue = queue or settlement.queue
+        if settlement.queue == queue and (not cut or size + bytes_of <= BATCH_BYTES):
+            cut.append(delivery)
+            size += bytes_of
+        else:
+            kept.append(delivery)
+    line.extendleft(reversed(kept))
+    return cut
+
+
+def _weight(delivery: Delivery) -> int:
+    """Bytes that SQS counts: the body, and names, types and values of attributes."""
+    settlement = delivery.settlement
+    if settlement is None:
+        return 0
+    parts = (len(name) + sum(map(len, one.values())) for name, one in settlement.attributes.items())
+    return len(settlement.body) + sum(parts)
+
+
+def _request(deliveries: list[Delivery]) -> Request:
+    first = deliveries[0].settlement
+    settlements = [one.settlement for one in deliveries if one.settlement is not None]
+    if first is None or first.action is Action.DELETE:
+        return Delete(tuple(delivery.receipt for delivery in deliveries))
+    if first.action is Action.HIDE:
+        pairs = zip(deliveries, settlements, strict=True)
+        return Hide(tuple((delivery.receipt, visibility(settlement.seconds)) for delivery, settlement in pairs))
+    entries = tuple(
+        Outgoing(one.body, one.attributes, one.group_id, one.deduplication_id, one.delay) for one in settlements
+    )
+    return Send(first.queue, entries)

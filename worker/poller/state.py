@@ -1,0 +1,37 @@
+"""Poller process: what its actors share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from worker.channel import Channel
+from worker.leases import LeaseTable
+from worker.policy.ledger import Ledger
+from worker.policy.requests import Sqs
+from worker.settings import QueueSettings
+from worker.telemetry import COUNTERS, Log
+
+
+@dataclass(slots=True, kw_only=True)
+class PollerState:
+    """Handed to every actor; the ledger in it is the only record of what we hold."""
+
+    queue: QueueSettings
+    ledger: Ledger
+    table: LeaseTable
+    sqs: Sqs
+    control: Channel  #: to the supervisor
+    log: Log
+    chance: Callable[[], float]  #: draws from 0 to 1
+    token: Callable[[], str]  #: draws a name that was never used
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    paused: bool = False
+    draining: bool = False
+    received_at: float = 0.0  #: when the last receive was answered
+    quiet_until: float = 0.0  #: no receive is due before
+
+    @property
+    def fifo(self) -> bool:
+        """Whether the queue is FIFO."""
+        return self.ledger.rules.fifo

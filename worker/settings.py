@@ -1,0 +1,77 @@
+"""Every process: the settings of one pool, frozen and already valid. `configfile` reads and checks them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+#: Seconds that a long poll may take longer than its wait before it counts as lost (the receive client's read timeout).
+POLL_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySettings:
+    """How long a message is hidden after a retry: full jitter below min(most, first * 2 ** (attempt - 1)) seconds."""
+
+    first: float = 2.0  #: seconds
+    most: float = 900.0  #: seconds, at most 43,200
+    attempts: int = 0  #: FIFO: attempts before the message is rejected; 0: the queue's maxReceiveCount, or 5 without
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """One `[queues.NAME]` table. Exactly one of url, queue_name and ssm is set."""
+
+    name: str
+    handler: str  #: "package.module:function"
+    url: str = ""
+    queue_name: str = ""  #: `name` in the file
+    ssm: str = ""  #: an SSM parameter that holds the URL
+    handlers: int = field(default_factory=lambda: os.cpu_count() or 1)  #: processes
+    pollers: int = 1  #: processes; a FIFO queue has one
+    spares: int = 1  #: handler processes that are ready and hold nothing
+    wait: float = 10.0  #: seconds, the long poll, 0 to 20
+    pause: float = 0.0  #: seconds between an empty long poll and the next
+    max_messages: int = 10  #: per receive, 1 to 10
+    visibility_timeout: float = 60.0  #: seconds
+    handler_timeout: float = 300.0  #: seconds, then the hung-handler ladder
+    dead_letter: str = ""  #: URL or name; empty: as the queue's redrive policy says
+    role_arn: str = ""  #: assumed for this queue
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    polls: int = 8  #: parallel long polls at most, per poller
+    ready_messages: int = 1000  #: the ready line's bound per poller
+    ready_bytes: int = 32 * 1024 * 1024  #: the same in body bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A whole config file."""
+
+    name: str
+    queues: tuple[QueueSettings, ...]
+    config: str = ""  #: path of the file
+    drain_timeout: float = 25.0  #: seconds from signal to exit, the whole budget
+    control_socket: str = ""  #: path; empty: no control socket
+    region: str = ""  #: empty: as boto3 finds it
+    endpoint_url: str = ""  #: empty: as boto3 finds it
+    log_level: str = "info"
+    paths: tuple[str, ...] = ()  #: folders the application is found in: the config's and the working directory
+
+    def queue(self, name: str) -> QueueSettings:
+        """The queue of that table name; KeyError if there is none."""
+        for queue in self.queues:
+            if queue.name == name:
+                return queue
+        raise KeyError(name)
+
+
+def to_json(settings: Settings) -> dict[str, Any]:
+    """The settings as they travel to a child process."""
+    return asdict(settings)
+
+
+def from_json(data: dict[str, Any]) -> Settings:
+    """The settings as a child process gets them; the parent made them, so they are not checked again."""
+    queues = tuple(QueueSettings(**{**queue, "retry": RetrySettings(**queue["retry"])}) for queue in data["queues"])
+    return Settings(**{**data, "queues": queues, "paths": tuple(data["paths"])})

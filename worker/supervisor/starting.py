@@ -1,0 +1,87 @@
+"""Supervisor process: starts children, and tells each of them who it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worker import settings
+from worker.channel import PROTOCOL
+from worker.policy import restarts
+from worker.protocol import ControlFrame
+from worker.settings import QueueSettings, Settings
+from worker.supervisor.pool import Pool
+from worker.supervisor.tree import Child, Phase, QueueSet, Role
+
+#: Messages that one handler process runs at a time.
+CONCURRENCY = 1
+
+
+def new_set(pool: Pool, config: Settings, queue: QueueSettings, *, generation: int, now: float) -> QueueSet:
+    """A set without processes; the next turn starts them."""
+    queue_set = QueueSet(
+        uid=next(pool.uids),
+        queue=queue,
+        settings=config,
+        generation=generation,
+        started_at=now,
+        # A poller without a handler would receive for nobody.
+        wanted=max(queue.handlers, queue.pollers),
+    )
+    pool.sets.append(queue_set)
+    return queue_set
+
+
+def may_start(queue_set: QueueSet, role: Role, now: float) -> bool:
+    """Whether the last failures of this kind of child leave room for a start now."""
+    return now >= queue_set.restarts[role].retry_at
+
+
+def start_poller(pool: Pool, queue_set: QueueSet, number: int, *, now: float, chance: float) -> None:
+    """Start a poller; its handlers and what the dead ones left are linked by the same turn."""
+    child = Child(
+        uid=next(pool.uids),
+        role=Role.POLLER,
+        queue_set=queue_set,
+        number=number,
+        epoch=next(pool.epochs),
+        started_at=now,
+    )
+    linked = queue_set.in_phase(Phase.SERVING, Phase.LEAVING) + [bequest.child for bequest in queue_set.bequests]
+    setup = {
+        "epoch": child.epoch,
+        "handlers_expected": [handler.uid for handler in linked if queue_set.poller_number(handler) == number],
+    }
+    if _start(pool, child, setup, now=now, chance=chance):
+        queue_set.pollers[number] = child
+        if pool.paused:
+            pool.outside.send(child, ControlFrame.PAUSE)
+
+
+def start_handler(pool: Pool, queue_set: QueueSet, *, now: float, chance: float) -> bool:
+    """Start a handler: a spare until it is READY and a place is free. False if the system has none to give."""
+    used = {handler.number for handler in queue_set.in_phase(Phase.STARTING, Phase.SPARE, Phase.SERVING)}
+    number = next(number for number in range(len(used) + 1) if number not in used)
+    child = Child(uid=next(pool.uids), role=Role.HANDLER, queue_set=queue_set, number=number, started_at=now)
+    if not _start(pool, child, {"uid": child.uid, "concurrency": CONCURRENCY}, now=now, chance=chance):
+        return False
+    queue_set.handlers[child.uid] = child
+    return True
+
+
+def _start(pool: Pool, child: Child, setup: dict[str, Any], *, now: float, chance: float) -> bool:
+    queue_set = child.queue_set
+    setup |= {
+        "settings": settings.to_json(queue_set.settings),
+        "queue": queue_set.queue.name,
+        "number": child.number,
+        "parent": pool.pid,
+        "protocol": PROTOCOL,
+    }
+    problem = pool.outside.spawn(child, setup)
+    if problem:
+        history = restarts.not_started(queue_set.restarts[child.role], now=now, chance=chance)
+        queue_set.restarts[child.role] = history
+        pool.log.error("spawn_failed", **child.fields(), reason=problem, retry_in=round(history.retry_at - now, 2))
+        return False
+    pool.log.debug("child_started", **child.fields(), uid=child.uid, generation=queue_set.generation)
+    return True
