@@ -244,3 +244,35 @@ def test_a_writer_killed_at_any_moment_leaves_whole_records(python: Child) -> No
         assert successor.free == 64 - held
         add(successor, 2**41)
         assert len(successor.records()) == held + 1
+
+
+BEATER = """
+import sys
+from worker.leases import LeaseTable
+from worker.platform import map_file
+leases, turn = LeaseTable(map_file(int(sys.argv[1]))), 0
+place = leases.add(seq=7, message_id="m", receipt="r", group="g", lease_end=1e6, received_at=1.0, attempts=1)
+while True:
+    turn += 1
+    leases.dispatch(place, 9)
+    leases.extend(place, 1e6 + turn / 3)
+    leases.settle(place, 2)
+    leases.ready(place, attempts=1, crashes=0)
+"""
+
+
+def test_a_record_is_never_seen_without_its_state_or_its_lease(python: Child) -> None:
+    """While a living poller changes a record, no look finds it gone, or its lease end between the old and the new."""
+    fd = platform.anonymous_file("leases", LeaseTable.size(4))
+    leases = LeaseTable(platform.map_file(fd))
+    child = python(BEATER, fd)
+    os.close(fd)
+    while not leases.records():
+        assert child.poll() is None
+    last = 1e6
+    while last < 1e6 + 5000:
+        assert child.poll() is None
+        (record,) = leases.records()
+        assert record.lease_end >= last
+        assert record.attempts == 1
+        last = record.lease_end

@@ -7,7 +7,10 @@ import mmap
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -17,6 +20,10 @@ from worker.telemetry import COUNTERS
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+T = TypeVar("T")
 Child = Callable[..., subprocess.Popen[bytes]]
 
 
@@ -81,6 +88,63 @@ def test_facts_of_a_poller_round_trip() -> None:
     slot.tell(pid=7, state=ChildState.READY, now=1.5, received_at=0.5, quiet_until=9.5)
     slot.count(counters)
     assert slot.look() == (7, ChildState.READY, 1.5, 0.5, 9.5, counters)
+
+
+def at_every_line(call: Callable[[], T], then: Callable[[], object]) -> T:
+    """Run `then` before each line of `call` and after its last: what another process could see or do meanwhile."""
+
+    def trace(_frame: FrameType, _event: str, _argument: object) -> TraceFunction:
+        sys.settrace(None)
+        then()
+        sys.settrace(trace)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        result = call()
+    finally:
+        sys.settrace(None)
+    then()
+    return result
+
+
+def test_a_finished_message_is_known_at_every_step() -> None:
+    """From start to the last line of finish, a message is in `running` or in the ring, so no death can hide it."""
+    slot, steps = handler_slot(1), []
+
+    def look() -> None:
+        known = [running.seq for running in slot.running()] + [outcome.seq for outcome in slot.outcomes()]
+        steps.append(known)
+        assert 7 in known
+
+    slot.start(0, 7, now=1.0, deadline=2.0)
+    at_every_line(lambda: slot.finish(0, 7, kind=1, after=0.0), look)
+    assert [7] in steps
+    assert [7, 7] in steps
+
+
+def test_no_running_message_shows_the_times_of_another() -> None:
+    """Whenever the handler goes on to its next message while we look, each entry is of one message."""
+    slot, seq = handler_slot(1), 0
+
+    def next_message() -> None:
+        nonlocal seq
+        slot.finish(0, seq, kind=1, after=0.0)
+        seq += 1
+        slot.start(0, seq, now=float(seq), deadline=seq + 0.5)
+
+    next_message()
+    for pauses in range(10):
+        left = pauses
+
+        def once() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                next_message()
+
+        for running in at_every_line(slot.running, once):
+            assert (running.started, running.deadline) == (running.seq, running.seq + 0.5)
 
 
 HANDLER = """

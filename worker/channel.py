@@ -33,6 +33,9 @@ _LONGEST = 64 * 1024 * 1024
 #: fresh buffer costs a page fault per 4 KiB: a third of the price of a 1 MiB frame.
 _BUFFER = 64 * 1024
 _KEPT = 2 * 1024 * 1024
+#: One receive() takes about this many bytes, so that a fast peer cannot hold its reader for ever. It is more than a
+#: socket holds (208 KiB), so what a dead peer left is read in one call.
+_TURN = 1024 * 1024
 _INT = array.array("i").itemsize
 #: Descriptors that may arrive with one frame; none of ours carries more.
 _DESCRIPTORS = 8
@@ -113,11 +116,12 @@ class Channel:
     def receive(self) -> list[Frame]:
         """Every whole frame that has arrived; sets `closed` at the end of the stream. Raises Broken on garbage."""
         frames: list[Frame] = []
-        more = not self.closed
+        turn = 0 if self.closed else _TURN
         try:
-            while more:
-                more = self._read()
+            while turn > 0:
+                count = self._read()
                 self._cut(frames)
+                turn = turn - count if count else 0
         except Broken:
             self.closed = True
             for frame in frames:  # they reach nobody, so close() has to close their descriptors
@@ -137,15 +141,15 @@ class Channel:
         self._outgoing.clear()
         self.pending = 0
 
-    def _read(self) -> bool:
-        """Take what has arrived into the buffer; True if there may be more."""
+    def _read(self) -> int:
+        """Take what has arrived into the buffer; its bytes, or 0 if there cannot be more."""
         if self._end == len(self._buffer):
             self._buffer += bytes(len(self._buffer))
         with memoryview(self._buffer)[self._end :] as room:
             try:
                 count, ancillary, flags, _ = self._sock.recvmsg_into([room], _ANCILLARY, RECEIVE_CLOSE_ON_EXEC)
             except (BlockingIOError, InterruptedError):
-                return False
+                return 0
             except OSError:
                 count, ancillary, flags = 0, [], 0
             filled = count == len(room)
@@ -154,7 +158,7 @@ class Channel:
             raise Broken("descriptors were lost on the way: this process has too many open files")
         self._end += count
         self.closed = not count
-        return filled or bool(ancillary)
+        return count if filled or ancillary else 0
 
     def _keep_descriptors(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         for level, kind, data in ancillary:

@@ -41,7 +41,9 @@ def encode(attributes: Mapping[str, str | bytes | int | float | MessageAttribute
 
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"message attribute {name!r}: SQS takes letters, digits, '_', '-' and '.', and no AWS. in front")
+        raise ValueError(
+            f"message attribute {name!r}: SQS takes letters, digits, '_', '-' and '.', and no AWS. in front"
+        )
     return name
 
 

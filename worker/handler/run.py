@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from typing import Any
 
 from worker.handler.attributes import decode
+from worker.handler.describe import clip, describe, show
 from worker.handler.forwarding import forward_outcome
 from worker.handler.signals import Alarm
 from worker.message import Forward, Kind, Message, Reject, Retry
@@ -24,13 +25,8 @@ HandlerFunction = Callable[[Message], Any]
 #: Told of each exception that is not an outcome.
 Report = Callable[[Message, BaseException], None]
 
-#: Characters of a reason: it goes into log lines, and into an attribute of a dead letter.
-_LONGEST_REASON = 1000
 
-
-def run(
-    function: HandlerFunction, message: Message, parcel: Parcel, *, alarm: Alarm, report: Report
-) -> Outcome | None:
+def run(function: HandlerFunction, message: Message, parcel: Parcel, *, alarm: Alarm, report: Report) -> Outcome | None:
     """Run the handler function on one message; None is an ack, since most are. Raises SystemExit, KeyboardInterrupt."""
     try:
         if parcel.message_attributes:
@@ -45,12 +41,6 @@ def run(
         raise
     except BaseException as error:  # noqa: BLE001 - user code may raise anything; all but the two above are retries
         return _raised(error, message, parcel, report)
-
-
-def describe(error: BaseException) -> str:
-    """An exception's type and text, whatever its `__str__` does."""
-    name, text = type(error).__name__, _text(error)
-    return _clipped(f"{name}: {text}" if text else name)
 
 
 def _returned(result: object, parcel: Parcel) -> Outcome | None:
@@ -72,9 +62,9 @@ def _returned(result: object, parcel: Parcel) -> Outcome | None:
 def _asked(asked: Retry | Reject, parcel: Parcel) -> Outcome:
     if isinstance(asked, Retry):
         after = None if asked.after is None else float(asked.after)
-        return Outcome(parcel.seq, Kind.RETRY, after, _clipped(_text(asked.reason)))
+        return Outcome(parcel.seq, Kind.RETRY, after, clip(show(asked.reason)))
     # The body goes along: a poller that took over from a dead one has none to send to the dead-letter queue.
-    reason = _clipped(_text(asked.reason))
+    reason = clip(show(asked.reason))
     return Outcome(parcel.seq, Kind.REJECT, None, reason, body=parcel.body, attributes=parcel.message_attributes)
 
 
@@ -86,14 +76,3 @@ def _raised(error: BaseException, message: Message, parcel: Parcel, report: Repo
             error = broken
     report(message, error)
     return Outcome(parcel.seq, Kind.RETRY, None, describe(error))
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except BaseException:  # noqa: BLE001 - a `__str__` of the user's
-        return f"<a {type(value).__name__} that cannot be shown>"
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."

@@ -86,6 +86,6 @@ def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | N
 
 def adoption_complete(ledger: Ledger) -> None:
     """Release everything whose body died with the predecessor; of a group the tail first."""
-    for delivery in ledger.line.standing():
+    for delivery in reversed(ledger.line.standing()):
         if delivery.state is State.READY and delivery.message is None:
             ledger.release(delivery)

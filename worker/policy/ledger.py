@@ -87,6 +87,7 @@ class Ledger:
         self.closing: set[str] = set()  #: groups that are being released
         self.hurried: list[tuple[float, int]] = []  #: beats out of turn, after one that failed
         self.draining = False
+        self.lost_held = 0  #: records of lost leases that wait for their handler to tell
         self.deletes: deque[Delivery] = deque()
         self.hides: deque[Delivery] = deque()
         self.sends: deque[Delivery] = deque()
@@ -130,8 +131,18 @@ class Ledger:
             self.hides.append(delivery)
         delivery.queued = True
 
+    def begin(self, delivery: Delivery) -> bool:
+        """The settler took it from its queue; True: make the call. A beat on its way goes first and enqueues it again."""
+        delivery.queued = False
+        if delivery.calling or delivery.seq not in self.deliveries:
+            return False
+        delivery.calling = True
+        return True
+
     def release(self, delivery: Delivery, *, after: float = 0.0, kind: Kind = Kind.RETRY) -> None:
         """Give it back to SQS, hidden for `after` seconds; a group's tail first, confirmed, then its head."""
+        if self.rules.fifo:
+            self.closing.add(delivery.group)
         self.close_group(delivery)
         self.settle(delivery, Settlement(Action.HIDE, kind, seconds=after))
 
@@ -223,7 +234,7 @@ class Ledger:
     def drain(self) -> None:
         """Nothing starts any more: release what waits. What runs goes on."""
         self.draining = True
-        for delivery in (*self.line.standing(), *self.deliveries.values()):
+        for delivery in (*reversed(self.line.standing()), *self.deliveries.values()):
             if delivery.state in (State.READY, State.WAITING):
                 self.release(delivery)
 
@@ -242,6 +253,7 @@ class Ledger:
         """The lease is lost. A running one keeps its record till its handler has told what became of it."""
         if not delivery.lost:
             delivery.lost = True
+            self.lost_held += 1
             self.counts["lost"] += 1
             self.tell("lease_lost", delivery, delivery.state.name.lower())
             self.close_group(delivery)
@@ -257,6 +269,7 @@ class Ledger:
         if delivery.state is State.READY:
             self.line.withdraw(delivery)
         delivery.state = State.GONE
+        self.lost_held -= delivery.lost
         self.table.remove(delivery.place)
         if counter and not delivery.lost:
             self.counts[counter] += 1

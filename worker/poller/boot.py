@@ -144,9 +144,8 @@ class Boot:
                     raise Hopeless(str(error)) from error
                 self._log.warning("queue_not_resolved", why=str(error))
             tries += 1
-            self._early += _wait_for_frames(
-                self._control, seconds=half_jitter(tries, first=0.2, most=10.0, chance=random.random())
-            )
+            seconds = half_jitter(tries, first=0.2, most=10.0, chance=random.random())  # noqa: S311 - jitter, no secret
+            self._early += _wait_for_frames(self._control, seconds=seconds)
 
 
 def _wait_for_frames(control: Channel, *, seconds: float | None = None) -> list[Frame]:

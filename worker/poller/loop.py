@@ -164,7 +164,7 @@ class PollerLoop:
         gauges = {
             "ready": ledger.line.count,
             "running": sum(len(link.held) for link in self.dispatcher.links.values()),
-            "in_flight": len(ledger.deliveries),
+            "in_flight": len(ledger.deliveries) - ledger.lost_held,
         }
         self._slot.count(state.counts | ledger.counts | gauges)
         kind = ChildState.DRAINING if state.draining else ChildState.BUSY if ledger.deliveries else ChildState.READY

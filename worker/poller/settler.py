@@ -58,12 +58,7 @@ class Settler:
         return self._state.sqs.settling < _CALLS
 
     def _start(self, deliveries: list[Delivery]) -> None:
-        live = []
-        for delivery in deliveries:
-            delivery.queued = False
-            if delivery.seq in self._state.ledger.deliveries:
-                delivery.calling = True
-                live.append(delivery)
+        live = [delivery for delivery in deliveries if self._state.ledger.begin(delivery)]
         if live:
             self._state.sqs.start(_request(live), Batch(tuple(live)))
 
@@ -77,6 +72,8 @@ class Settler:
             state.log.warning("settle_postponed", kind=whole.kind, why=str(whole), messages=len(batch.deliveries))
             if whole.kind is FailureKind.INVALID and len(batch.deliveries) > 1:
                 # One entry made SQS refuse all; only by itself it shows which.
+                for delivery in batch.deliveries:
+                    delivery.calling, delivery.queued = False, True
                 self._alone.extend(batch.deliveries)
                 return
         entries = answer.entries or (whole,) * len(batch.deliveries)

@@ -2,7 +2,7 @@
 
 No new receive. Long polls on their way return, since closing their sockets would orphan what they bring. What they
 bring, the ready line, and what handlers give back is released. What runs goes on, with its beats, till it has an
-outcome or its handler is killed by the supervisor. Settlements are confirmed. Then, or at the deadline, the poller is done.
+outcome or its handler is killed by the supervisor. Settlements are confirmed. Then, or at the deadline, it exits.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ It compares what should be with what is, after every event, so that any history 
 from __future__ import annotations
 
 from worker.protocol import ControlFrame
+from worker.supervisor.ending import dismiss
 from worker.supervisor.pool import Pool
 from worker.supervisor.starting import may_start, start_handler, start_poller
 from worker.supervisor.tree import Bequest, Child, Phase, QueueSet, Role
@@ -121,17 +122,7 @@ def _start_handlers(pool: Pool, queue_set: QueueSet, *, now: float, chance: floa
         missing -= 1
     unplaced = queue_set.in_phase(Phase.STARTING, Phase.SPARE)
     for handler in unplaced[len(unplaced) + missing :] if missing < 0 else ():
-        dismiss(pool, handler)
-
-
-def dismiss(pool: Pool, handler: Child) -> None:
-    """End a handler that holds nothing: a booting one reads no frames, and there is nothing in it to finish."""
-    booting = handler.phase is Phase.STARTING
-    handler.phase, handler.caused = Phase.STOPPING, True
-    if booting:
-        pool.outside.kill(handler)
-    else:
-        pool.outside.send(handler, ControlFrame.STOP)
+        dismiss(pool, handler, now=now)
 
 
 def _retry_due(queue_set: QueueSet, now: float) -> float:

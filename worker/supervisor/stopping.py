@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 
 from worker.protocol import ControlFrame
-from worker.supervisor.filling import dismiss, poller_wanted
+from worker.supervisor.ending import dismiss, kill
+from worker.supervisor.filling import SUCCESSOR_NEEDS, poller_wanted
 from worker.supervisor.pool import Pool, Stop
 from worker.supervisor.tree import Budget, Child, Phase, QueueSet, SetState
 
@@ -36,6 +37,8 @@ def begin(pool: Pool, *, now: float, reason: str, code: int = os.EX_OK) -> None:
     if pool.stop:
         return
     times = budget(now, pool.settings.drain_timeout)
+    if pool.reload:
+        pool.log.error("reload_aborted", reason=f"a drain wins: {reason}")
     pool.stop, pool.reload = Stop(now, times, code), None
     pool.log.info("drain_started", reason=reason, seconds=pool.settings.drain_timeout)
     for queue_set in pool.sets:
@@ -74,21 +77,22 @@ def step(pool: Pool, queue_set: QueueSet, now: float) -> float:
             pool.outside.send(poller, ControlFrame.DRAIN, {"deadline": times.deadline})
     for handler in list(queue_set.handlers.values()):
         if handler.phase in (Phase.STARTING, Phase.SPARE) or _emptied(queue_set, handler, now):
-            dismiss(pool, handler)
+            dismiss(pool, handler, now=now)
         if now >= times.deadline or (now >= times.kill_at and pool.outside.running(handler)):
-            kill(pool, handler, now)
+            kill(pool, handler, now=now, caused=True)
     if now >= times.exit_by - LAST_KILL:
         for child in queue_set.children():
-            kill(pool, child, now)
+            kill(pool, child, now=now, caused=True)
     # A handler may take one more message from its stream just when we look.
     looks = (now + LOOK_AGAIN,) if queue_set.handlers and times.kill_at <= now else ()
-    moments = (times.kill_at, times.deadline, times.exit_by - LAST_KILL, times.exit_by, *looks)
+    last_start = times.deadline - SUCCESSOR_NEEDS
+    moments = (last_start, times.kill_at, times.deadline, times.exit_by - LAST_KILL, times.exit_by, *looks)
     return min((at for at in moments if at > now), default=now + LOOK_AGAIN)
 
 
 def finish(pool: Pool, now: float) -> None:
     """Let go of the sets that are drained; when all are, or the budget is spent, the supervisor may exit."""
-    for queue_set in [s for s in pool.sets if s.budget and not s.children()]:
+    for queue_set in [s for s in pool.sets if _drained(s, now)]:
         for bequest in queue_set.bequests:
             pool.outside.bury(bequest.child)
         queue_set.bequests = []
@@ -98,19 +102,12 @@ def finish(pool: Pool, now: float) -> None:
     if stop is None:
         return
     left = pool.children()
-    if not left or now >= stop.budget.exit_by:
+    if all(_drained(queue_set, now) for queue_set in pool.sets) or now >= stop.budget.exit_by:
         unconfirmed = stop.unconfirmed + sum(map(_unconfirmed, pool.sets))
         pool.exit_code = stop.code or (os.EX_TEMPFAIL if unconfirmed or left else os.EX_OK)
         say = pool.log.warning if pool.exit_code else pool.log.info
         took = round(now - stop.started_at, 2)
         say("drain_finished", code=pool.exit_code, unconfirmed=unconfirmed, left=len(left), seconds=took)
-
-
-def kill(pool: Pool, child: Child, now: float) -> None:
-    """Kill a child for no fault of its own, once."""
-    if child.killed_at > now:
-        child.caused, child.killed_at = True, now
-        pool.outside.kill(child)
 
 
 def _emptied(queue_set: QueueSet, handler: Child, now: float) -> bool:
@@ -121,6 +118,13 @@ def _emptied(queue_set: QueueSet, handler: Child, now: float) -> bool:
     if number in queue_set.unconfirmed:
         return True
     return number not in queue_set.pollers and not poller_wanted(queue_set, number, now)
+
+
+def _drained(queue_set: QueueSet, now: float) -> bool:
+    """Whether a set that drains has no process left, and no poller to come."""
+    if queue_set.budget is None or queue_set.children():
+        return False
+    return not any(poller_wanted(queue_set, number, now) for number in range(queue_set.queue.pollers))
 
 
 def _let_go(pool: Pool, queue_set: QueueSet) -> None:

@@ -11,7 +11,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
 
 
 def entries(request: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """The entries of a batch; `kind` is their type's name, for messages. Raises what makes SQS refuse the whole batch."""
+    """The entries of a batch; `kind` is the name of their type. Raises what makes SQS refuse the whole batch."""
     given = request.get("Entries")
     if given is None:
         raise missing_parameter("Entries")

@@ -25,7 +25,7 @@ class Deduplication:
     the old scope right after the change.
     """
 
-    __slots__ = ("_ends", "_known", "_next_by_group", "_switch_at", "_by_group")
+    __slots__ = ("_by_group", "_ends", "_known", "_next_by_group", "_switch_at")
 
     def __init__(self, *, by_group: bool) -> None:
         self._by_group = by_group

@@ -70,7 +70,7 @@ SHAPES: Final[dict[str, ErrorShape]] = {
 
 
 class SqsError(Exception):
-    """An answer that is an error: `shape` is a key of SHAPES, or a name of the caller's (then HTTP 400, no namespace)."""
+    """An answer that is an error: `shape` is a key of SHAPES, or any name (then HTTP 400, without a namespace)."""
 
     def __init__(self, shape: str, message: str, *, status: int = 0) -> None:
         super().__init__(message)

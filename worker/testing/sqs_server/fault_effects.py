@@ -62,16 +62,16 @@ class BatchFault:
     def __init__(self, rule: Rule, request: dict[str, Any], *, chance: Callable[[], float]) -> None:
         self._rule = rule
         entries = request.get("Entries")
-        self._entries = entries if isinstance(entries, list) else []
-        chosen = _chosen(rule, len(self._entries), chance)
-        self._ids = [str(entry.get("Id")) for place, entry in enumerate(self._entries) if place in chosen]
-        self._left = [entry for place, entry in enumerate(self._entries) if place not in chosen]
+        entries = entries if isinstance(entries, list) else []
+        chosen = _chosen(rule, len(entries), chance)
+        self._ids = [str(entry.get("Id")) for place, entry in enumerate(entries) if place in chosen]
 
     def request(self, request: dict[str, Any]) -> dict[str, Any] | None:
         """The request that is acted on; None where no entry is left of it."""
         if self._rule.parameters.get("applied") or not self._ids:
             return request
-        return request | {"Entries": self._left} if self._left else None
+        left = [entry for entry in request["Entries"] if str(entry.get("Id")) not in self._ids]
+        return request | {"Entries": left} if left else None
 
     def answer(self, answer: dict[str, Any]) -> dict[str, Any]:
         """The answer as the client gets it."""

@@ -61,8 +61,9 @@ class Rule:
 
 
 def _names(value: object) -> frozenset[str]:
-    names = value if isinstance(value, list) else [value]
-    if not all(isinstance(name, str) for name in names):
+    given = value if isinstance(value, list) else [value]
+    names = [name for name in given if isinstance(name, str)]
+    if len(names) != len(given):
         raise ValueError("action must be a name or a list of names")
     return frozenset() if "*" in names else frozenset(names)
 

@@ -68,8 +68,8 @@ class GroupOrder:
     def take(self, limit: int, accept: Callable[[Message], bool]) -> None:
         """Offers messages, as many as there are of one group before the next, until `limit` were accepted.
 
-        `accept` gives the message out and returns True, or takes it out of the queue and returns False; it only sets the
-        message's state, since the group is being walked.
+        `accept` gives the message out and returns True, or takes it out of the queue and returns False. It only sets
+        the message's state, since the group is being walked.
         """
         visited: list[str] = []
         while limit and self._line:

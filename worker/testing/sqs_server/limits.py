@@ -12,7 +12,7 @@ MESSAGE_BYTES: Final = 1_048_576
 MESSAGE_ATTRIBUTES: Final = 10
 #: Bytes of a message attribute's name and of its data type.
 ATTRIBUTE_NAME_BYTES: Final = 256
-#: Seconds from ReceiveMessage until a message is visible again, however often it was extended (ChangeMessageVisibility).
+#: Seconds from a receive until the message is visible again, however often it was extended (ChangeMessageVisibility).
 VISIBILITY_SECONDS: Final = 43_200
 #: Seconds of DelaySeconds (SendMessage).
 DELAY_SECONDS: Final = 900

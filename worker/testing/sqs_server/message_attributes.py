@@ -162,7 +162,7 @@ def trace_digest(trace_header: str) -> str:
 def select(
     attributes: dict[str, Any], names: tuple[str, ...], whole_md5: str | None
 ) -> tuple[dict[str, Any], str | None]:
-    """The attributes that MessageAttributeNames asks for, and their MD5: it covers only what is shown (recorded on AWS)."""
+    """The attributes asked for by MessageAttributeNames, and their MD5, which covers just these (recorded on AWS)."""
     if any(name in ("All", ".*", "*") for name in names):
         return attributes, whole_md5
     prefixes = tuple(name[:-2] for name in names if name.endswith(".*"))

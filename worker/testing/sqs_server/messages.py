@@ -63,7 +63,7 @@ class Message:
     changes: int = 0
 
     def moved(self, source_arn: str, *, fifo: bool, now: float) -> "Message":
-        """The message as its dead-letter queue gets it: a FIFO queue counts it as sent now, under a new deduplication id."""
+        """The message as its dead-letter queue gets it; a FIFO queue counts it as sent now, under another id."""
         return Message(
             self.message_id,
             self.body,

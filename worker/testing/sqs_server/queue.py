@@ -193,7 +193,7 @@ class Queue:
         return taken
 
     def find(self, handle: str) -> tuple[Message | None, int]:
-        """The message of a receipt handle, None if it has gone, and the receipt's number. Raises ReceiptHandleIsInvalid."""
+        """The message of a receipt handle (None: gone) and the receipt's number. Raises ReceiptHandleIsInvalid."""
         read = self._receipts.read(handle)
         if read is None:
             raise SqsError(

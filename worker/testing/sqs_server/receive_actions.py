@@ -136,7 +136,7 @@ def _attempt_id(request: dict[str, Any], *, fifo: bool) -> str | None:
 
 
 def receive_message(broker: Broker, request: dict[str, Any], now: float, caller: Caller) -> dict[str, Any] | LongPoll:
-    """Receives, or returns the long poll that waits for messages. At the in-flight limit only a short poll is an error."""
+    """Receives, or returns the long poll that waits. At the in-flight limit only a short poll is an error."""
     receive = _Receive(broker, request, caller)
     answer = receive.attempt(now)
     if answer is not None:

@@ -1,4 +1,4 @@
-"""SQS server process: RedrivePolicy and RedriveAllowPolicy: their texts, their limits, and who may use a queue as dead-letter queue."""
+"""SQS server process: RedrivePolicy and RedriveAllowPolicy: which dead-letter queue a queue may have."""
 
 import re
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ def send_message(broker: Broker, request: dict[str, Any], now: float, caller: Ca
 
 
 def send_message_batch(broker: Broker, request: dict[str, Any], now: float, caller: Caller) -> dict[str, Any]:
-    """Sends up to ten messages. On a standard queue a bad entry fails alone; on a FIFO queue it fails the whole batch."""
+    """Sends up to ten messages. A bad entry fails alone on a standard queue, and with the whole batch on a FIFO one."""
     entry = broker.entry(request.get("QueueUrl"), caller)
     settings = entry.queue.settings
     fields = batches.entries(request, "SendMessageBatchRequestEntry")

@@ -74,7 +74,8 @@ def _order_fields(fields: dict[str, Any], draft: Draft, settings: QueueSettings,
         draft.deduplication_id = hashlib.sha256(raw).hexdigest()
     else:
         raise invalid_parameter(
-            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+            "The queue should either have ContentBasedDeduplication enabled"
+            " or MessageDeduplicationId provided explicitly"
         )
 
 

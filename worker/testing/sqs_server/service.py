@@ -92,7 +92,7 @@ class Service:
         try:
             result = call(self.broker, action, request=wanted, now=now, caller=caller) if wanted is not None else {}
         except SqsError as error:
-            return fault_effects.carry(rules, failure(error))
+            return self._carried(failure(error), rules)
         if isinstance(result, LongPoll):
             return result, Afterwards(rules, caller, url)
         for batch in batches:
@@ -101,11 +101,14 @@ class Service:
 
     def _finished(self, answer: dict[str, Any], rules: tuple[Rule, ...], *, caller: Caller, url: str) -> Reply:
         for rule in rules:
-            reply = fault_effects.instead(rule)
-            if reply is not None:
-                return fault_effects.carry(rules, reply)
             answer = fault_effects.change_answer(rule, answer, broker=self.broker, caller=caller, url=url)
-        return fault_effects.carry(rules, success(answer))
+        return self._carried(success(answer), rules)
+
+    def _carried(self, reply: Reply, rules: tuple[Rule, ...]) -> Reply:
+        """The reply after the effects that replace it once the action has acted, and those on its way."""
+        for rule in rules:
+            reply = fault_effects.instead(rule) or reply
+        return fault_effects.carry(rules, reply)
 
     def _nothing(self, request: dict[str, Any], caller: Caller) -> Reply:
         """An empty receive that takes as long as the poll would have waited."""

@@ -33,8 +33,8 @@ class StandardOrder:
     def take(self, limit: int, accept: Callable[[Message], bool]) -> None:
         """Offers visible messages in order until `limit` of them were accepted.
 
-        `accept` gives the message out and returns True, or takes it out of the queue and returns False; it only sets the
-        message's state.
+        `accept` gives the message out and returns True, or takes it out of the queue and returns False. It only sets
+        the message's state.
         """
         again: list[Message] = []
         fresh, returned = self._fresh, self._returned

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.config.trial import try_import
+from worker.cli.trial import try_import
 from worker.settings import QueueSettings, Settings
 
 GOOD = "def handle(message): pass\n"
@@ -35,18 +35,18 @@ def test_a_good_handler_function_has_no_fault(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("import nothing_of_that_name\n", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-        ("x = 1\nraise ValueError('no\\nreason')", "own_application.py:2)"),
+        ("x = 1\nraise ValueError('no\\nreason')", "ValueError: no reason ("),
         ("raise ValueError('\\x1b[2J')", r"ValueError: \x1b[2J"),
         ("def handle(:\n", "SyntaxError"),
         ("raise SystemExit(3)\n", "SystemExit: 3"),
-        ("handel = 1\n", "has no handle"),
-        ("handle = 5\n", "is a int, not a function"),
-        ("async def handle(message): pass\n", "async handler functions are not supported yet"),
-        ("async def handle(message): yield\n", "async handler functions are not supported yet"),
-        ("def handle(message): yield\n", "generator functions"),
-        ("class C:\n async def __call__(self, message): pass\nhandle = C()\n", "async handler functions"),
-        ("def handle(): pass\n", "must take one argument"),
-        ("def handle(message, other): pass\n", "must take one argument"),
+        ("handel = 1\n", "has no attribute 'handle'"),
+        ("handle = 5\n", "it is a int, not a function"),
+        ("async def handle(message): pass\n", "async def"),
+        ("async def handle(message): yield\n", "async def"),
+        ("def handle(message): yield\n", "yield"),
+        ("class C:\n async def __call__(self, message): pass\nhandle = C()\n", "async def"),
+        ("def handle(): pass\n", "one argument, the message"),
+        ("def handle(message, other): pass\n", "one argument, the message"),
         ("import os\nos._exit(0)\n", "ended its process (exit code 0)"),
         ("import os\nos._exit(9)\n", "ended its process (exit code 9)"),
         ("import os\nos.abort()\n", "killed its process (SIGABRT)"),
@@ -57,7 +57,7 @@ def test_a_fault_of_the_application_is_told_in_one_line(tmp_path: Path, text: st
     """Whatever the application does when it is imported, the queue's handler key gets one line."""
     (found,) = trial(tmp_path, write(tmp_path, text))
     assert told in found
-    assert found.startswith(f"{tmp_path / 'worker.toml'}: [queues.q0] handler: own_application:handle: ")
+    assert found.startswith(f"{tmp_path / 'worker.toml'}: [queues.q0] handler: cannot ")
     assert "\n" not in found
 
 

@@ -1,0 +1,164 @@
+"""How records leave the ledger: confirmed, refused, postponed, released, lost."""
+
+from tests.policy import build
+from worker.policy import arrivals, outcomes
+from worker.policy.delivery import Delivery, State
+from worker.message import Kind
+
+
+def test_a_failed_delete_keeps_the_lease_and_is_tried_again() -> None:
+    """Failed[] with SenderFault=false."""
+    books = build.ledger()
+    build.receive(books, build.message("a"))
+    (a,) = build.dispatch(books)
+    outcomes.acked(books, [a.seq], now=1.0)
+    books.deletes.popleft().queued = False
+    books.unsettled(a, final=False, why="InternalError", now=1.0, chance=0.5)
+    assert a.seq in books.deliveries
+    due = books.tick(1.0)
+    assert 1.0 < due < 2.0
+    books.tick(due)
+    assert build.settle_all(books, now=due) == [("delete", "a")]
+
+
+def test_a_delete_that_sqs_refuses_for_good_is_remembered() -> None:
+    """SenderFault=true: if it comes again it is deleted, not run."""
+    books = build.ledger()
+    build.receive(books, build.message("a"))
+    (a,) = build.dispatch(books)
+    outcomes.acked(books, [a.seq], now=1.0)
+    books.deletes.popleft().queued = False
+    books.unsettled(a, final=True, why="ReceiptHandleIsInvalid", now=1.0, chance=0.5)
+    assert not books.deliveries
+    build.receive(books, build.message("a", count=2), now=2.0)
+    assert build.settle_all(books, now=2.0) == [("delete", "a")]
+
+
+def test_a_refused_fifo_delete_releases_the_rest_of_the_group() -> None:
+    """Else an older effect could run after a newer one."""
+    books = build.ledger(fifo=True)
+    build.receive(books, *[build.message(f"a{n}", group="a") for n in (1, 2, 3)])
+    (a1,) = build.dispatch(books)
+    outcomes.acked(books, [a1.seq], now=1.0)
+    books.deletes.popleft().queued = False
+    books.unsettled(a1, final=True, why="expired", now=1.0, chance=0.5)
+    assert build.dispatch(books, now=1.0) == []
+    assert build.settle_all(books, now=1.0) == [("hide", "a3"), ("hide", "a2")]
+
+
+def test_a_drain_releases_a_group_tail_first() -> None:
+    """All but the head, confirmed; then the head."""
+    books = build.ledger(fifo=True)
+    build.receive(books, *[build.message(f"a{n}", group="a") for n in (1, 2, 3)])
+    books.drain()
+    assert [one.message_id for one in books.hides] == ["a3", "a2"]
+    assert build.settle_all(books) == [("hide", "a3"), ("hide", "a2"), ("hide", "a1")]
+    assert not books.deliveries
+    assert not books.closing
+
+
+def test_a_drain_lets_the_running_head_finish() -> None:
+    """Its tail is released meanwhile."""
+    books = build.ledger(fifo=True)
+    build.receive(books, *[build.message(f"a{n}", group="a") for n in (1, 2)])
+    (a1,) = build.dispatch(books)
+    books.drain()
+    assert build.settle_all(books) == [("hide", "a2")]
+    outcomes.acked(books, [a1.seq], now=1.0)
+    assert build.settle_all(books, now=1.0) == [("delete", "a1")]
+    assert not books.deliveries
+
+
+def test_a_second_delivery_is_parked_and_never_replaces_the_first() -> None:
+    """When the first is done, the second is deleted with its own receipt, not run."""
+    books = build.ledger()
+    (a,) = build.receive(books, build.message("a"))
+    build.dispatch(books)
+    (second,) = build.receive(books, build.message("a", count=2), now=1.0)
+    assert second.state is State.PARKED
+    assert a.receipt == "receipt-a-1"
+    outcomes.acked(books, [a.seq], now=2.0)
+    assert build.settle_all(books, now=2.0) == [("delete", "a"), ("delete", "a")]
+    assert not books.deliveries
+    assert (books.counts["parked"], books.counts["repeated"]) == (1, 1)
+
+
+def test_a_parked_delivery_is_given_back_when_the_first_is_retried() -> None:
+    """It stays hidden as long as the first."""
+    books = build.ledger()
+    (a,) = build.receive(books, build.message("a"))
+    build.dispatch(books)
+    (second,) = build.receive(books, build.message("a", count=2), now=1.0)
+    outcomes.retried(books, a.seq, 33.0, why="", now=2.0, chance=0.5)
+    build.settle_all(books, now=2.0)
+    assert second.settlement is not None
+    assert second.settlement.seconds == 33.0
+    assert not books.deliveries
+
+
+def test_a_damaged_message_is_not_run() -> None:
+    """Its MD5 is wrong: given back, hidden."""
+    books = build.ledger()
+    build.receive(books, build.message("a", intact=False))
+    assert build.dispatch(books) == []
+    assert build.settle_all(books) == [("hide", "a")]
+
+
+def test_what_arrives_while_draining_is_released() -> None:
+    """A long poll that was on its way."""
+    books = build.ledger()
+    books.drain()
+    build.receive(books, build.message("a"), build.message("b"))
+    assert build.dispatch(books) == []
+    assert sorted(build.settle_all(books)) == [("hide", "a"), ("hide", "b")]
+
+
+class TestAdoption:
+    """A successor takes over: bodies are lost, leases are not."""
+
+    @staticmethod
+    def record(seq: int, name: str, group: str = "") -> Delivery:
+        delivery = Delivery(seq, name, receipt=f"r-{name}", group=group, received_at=0.0)
+        delivery.lease_end = build.VISIBILITY
+        return delivery
+
+    def adopted(self, books, delivery, *, running=False, kind=None):
+        delivery.place = books.table.add()
+        arrivals.adopted(books, delivery, running=running, kind=kind)
+
+    def test_what_ran_goes_on_and_its_ack_is_deleted(self) -> None:
+        """No duplicate for the death of a poller."""
+        books = build.ledger()
+        a = self.record(7, "a")
+        self.adopted(books, a, running=True)
+        arrivals.adoption_complete(books)
+        assert a.state is State.DISPATCHED
+        outcomes.acked(books, [7], now=1.0)
+        assert build.settle_all(books, now=1.0) == [("delete", "a")]
+        assert books.next_seq == 8
+
+    def test_what_was_done_is_deleted(self) -> None:
+        """Its ack was written down before the poller died."""
+        books = build.ledger()
+        self.adopted(books, self.record(7, "a"), kind=Kind.ACK)
+        arrivals.adoption_complete(books)
+        assert build.settle_all(books) == [("delete", "a")]
+
+    def test_the_ready_line_is_released(self) -> None:
+        """Its bodies died with the poller; of a group the tail goes first."""
+        books = build.ledger(fifo=True)
+        for seq, name in enumerate(("a1", "a2", "a3"), 1):
+            self.adopted(books, self.record(seq, name, "a"), running=name == "a1")
+        arrivals.adoption_complete(books)
+        assert build.settle_all(books) == [("hide", "a3"), ("hide", "a2")]
+        outcomes.acked(books, [1], now=1.0)
+        assert build.settle_all(books, now=1.0) == [("delete", "a1")]
+
+    def test_a_bodyless_message_is_released_not_run_again(self) -> None:
+        """Its handler died too."""
+        books = build.ledger()
+        self.adopted(books, self.record(1, "a"), running=True)
+        books.deliveries[1].handler = 5
+        arrivals.adoption_complete(books)
+        outcomes.died(books, 5, {1}, caused=False, overdue=False, why="", now=1.0, chance=0.5)
+        assert build.settle_all(books, now=1.0) == [("hide", "a")]

@@ -1,0 +1,38 @@
+"""Command line: `worker run`. From here on this process is the supervisor."""
+
+from __future__ import annotations
+
+import argparse
+
+from worker.cli.options import Configuration, add_config, add_log_level, load_or_quit
+
+EPILOG = """\
+examples:
+  worker run --config worker.toml
+  worker run --config apps/message_status/worker.toml --env-file .env
+  worker run --set queues.orders.handlers=2 --log-level debug
+
+signals:
+  TERM, INT   drain: finish what is held, then exit 0; a second one hurries
+  HUP         read the config again and replace all processes, without a gap
+  TTIN, TTOU  one handler more or less in every queue
+  TSTP, CONT  pause and resume receiving
+  USR1        state and stacks to the log
+
+exit codes: 0 drained, 70 every queue gave up, 75 settlements left unconfirmed, 78 the config is wrong
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `worker run`."""
+    add_config(parser)
+    add_log_level(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the config and supervise. A config that is wrong ends here, with every problem on standard error."""
+    configuration = Configuration(args)
+    settings = load_or_quit(configuration)
+    from worker.supervisor import run as supervise  # only now: `worker run` with a wrong config starts nothing
+
+    return supervise(settings, reload=configuration.load)

@@ -1,0 +1,85 @@
+"""Command line: imports the handler functions of a config in processes of their own, as `worker check` promises.
+
+User code may do anything when it is imported: exit, hang, crash the interpreter. None of that may reach the command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from worker.config import Problem
+from worker.settings import Settings
+
+#: Seconds an application may take to import before that counts as a fault.
+_PATIENCE = 60.0
+#: Characters of an exception's text that a fault shows.
+_LONGEST_TEXT = 500
+
+
+def try_import(settings: Settings, *, patience: float = _PATIENCE) -> list[Problem]:
+    """One problem for each queue whose handler function a handler process could not use; empty if all is fine."""
+    verdicts: dict[str, str] = {}
+    for queue in settings.queues:
+        if queue.handler not in verdicts:
+            verdicts[queue.handler] = _try_one(queue.handler, settings.paths, patience=patience)
+    return [
+        Problem(text=verdicts[queue.handler], file=settings.config, table=f"queues.{queue.name}", key="handler")
+        for queue in settings.queues
+        if verdicts[queue.handler]
+    ]
+
+
+def _try_one(handler: str, paths: tuple[str, ...], *, patience: float) -> str:
+    """What is wrong with one handler function, or ""."""
+    command = [sys.executable, "-m", "worker.cli.trial", handler, *paths]
+    try:
+        # A session of its own: what the application starts while it is imported is killed with it.
+        with subprocess.Popen(  # noqa: S603 - this interpreter, with the config's own handler
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process:
+            try:
+                answer, _ = process.communicate(timeout=patience)
+            finally:
+                _kill_group(process)
+    except subprocess.TimeoutExpired:
+        return f"cannot import {handler!r}: the import did not end within {patience:g} s"
+    if process.returncode < 0:
+        return f"cannot import {handler!r}: the import killed its process ({signal.Signals(-process.returncode).name})"
+    try:
+        return str(json.loads(answer.decode(errors="replace").splitlines()[-1])["fault"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        return f"cannot import {handler!r}: the import ended its process (exit code {process.returncode})"
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # it ended in this moment, and leaving the with block reaps it
+
+
+def main() -> None:
+    """Child process of try_import: argv is the handler function and the folders; a JSON line on stdout answers."""
+    from worker.handler.application import CannotImport, load  # the same judge as in a handler process
+
+    answer = os.dup(1)
+    os.dup2(2, 1)  # what the application prints must not be taken for the answer
+    handler, *paths = sys.argv[1:]
+    fault = ""
+    try:
+        load(handler, paths)
+    except CannotImport as error:
+        fault = " ".join(str(error).split())[:_LONGEST_TEXT]
+    shown = fault if fault.isprintable() else ascii(fault)  # no control characters into the operator's terminal
+    os.write(answer, json.dumps({"fault": shown}).encode() + b"\n")
+    # Not the ordinary end: threads that the application started at import must not keep the process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Handler process: from its start to READY: signals, SETUP, the import of the handler function."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import sys
+from dataclasses import dataclass
+from select import POLLIN, poll
+from typing import Any
+
+from worker.channel import PROTOCOL, Channel, Frame
+from worker.handler.application import CannotImport, load
+from worker.handler.endings import Endings
+from worker.handler.links import Links, SupervisorGone
+from worker.handler.loop import Loop
+from worker.handler.run import HandlerFunction
+from worker.handler.signals import Alarm, dump_stacks_to, listen
+from worker.handler.stream import Stream
+from worker.handler.stream_thread import StreamThread
+from worker.platform import die_with_parent, map_file, now, prefer_for_oom
+from worker.protocol import ControlFrame
+from worker.settings import QueueSettings, Settings, from_json
+from worker.slots import ChildState, HandlerSlot
+from worker.telemetry import Log
+
+#: The out-of-memory killer takes user code before the processes that hold leases.
+_OOM_SCORE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What the supervisor tells a handler first."""
+
+    settings: Settings
+    queue: QueueSettings
+    number: int
+    uid: int
+    parent: int  #: pid of the supervisor
+    concurrency: int
+    slot: mmap.mmap
+    stacks: int  #: descriptor of the file that stacks are written to
+
+
+class Refused(Exception):
+    """This process cannot be a handler; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """The parts of a handler process that is ready."""
+
+    loop: Loop
+    links: Links
+    endings: Endings
+
+
+def boot(control: Channel) -> Handler:
+    """From the first frame to READY. Raises Refused, SupervisorGone."""
+    alarm = Alarm()
+    listen(alarm)
+    first, *later = _first_frames(control)
+    setup = _read_setup(first)
+    die_with_parent(setup.parent)
+    prefer_for_oom(_OOM_SCORE)
+    dump_stacks_to(setup.stacks)
+    _write_lines_at_once()
+    slot = HandlerSlot(setup.slot, setup.concurrency)
+    slot.tell(pid=os.getpid(), state=ChildState.STARTING)
+    stream = Stream()
+    links = Links(control, stream)
+    endings = Endings(lambda: _open_log(setup), links, stream)
+    os.register_at_fork(after_in_child=endings.disown)
+    function = _import(setup, endings)
+    thread = StreamThread(links, stream)
+    thread.start(endings.by_failure)
+    loop = Loop(
+        function,
+        queue=setup.queue.name,
+        timeout=setup.queue.handler_timeout,
+        slot=slot,
+        links=links,
+        stream=stream,
+        thread=thread,
+        alarm=alarm,
+        endings=endings,
+        clock=now,
+    )
+    control.send(ControlFrame.READY, {"protocol": PROTOCOL})
+    links.obey(later)
+    return Handler(loop, links, endings)
+
+
+def _first_frames(control: Channel) -> list[Frame]:
+    """SETUP, and what has come with it: a supervisor may attach a handler that is still booting."""
+    arrival = poll()
+    arrival.register(control.fileno(), POLLIN)
+    while True:
+        arrival.poll()
+        frames = control.receive()
+        if frames:
+            return frames
+        if control.closed:
+            raise SupervisorGone
+
+
+def _read_setup(frame: Frame) -> Setup:
+    header: dict[str, Any] = frame.header if isinstance(frame.header, dict) else {}
+    if frame.kind != ControlFrame.SETUP or header.get("protocol") != PROTOCOL:
+        theirs = header.get("protocol", "another")
+        raise Refused(f"this handler speaks protocol {PROTOCOL}, its supervisor {theirs}: restart the whole pool")
+    slot_fd, stacks = frame.fds
+    slot = map_file(slot_fd)
+    os.close(slot_fd)
+    settings = from_json(header["settings"])
+    return Setup(
+        settings=settings,
+        queue=settings.queue(header["queue"]),
+        number=header["number"],
+        uid=header["uid"],
+        parent=header["parent"],
+        concurrency=header["concurrency"],
+        slot=slot,
+        stacks=stacks,
+    )
+
+
+def _import(setup: Setup, endings: Endings) -> HandlerFunction:
+    try:
+        function = load(setup.queue.handler, setup.settings.paths)
+    except CannotImport as error:
+        endings.leave_if_forked(failed=True)
+        raise Refused(str(error)) from error.__cause__
+    endings.leave_if_forked(failed=False)
+    return function
+
+
+def _open_log(setup: Setup) -> Log:
+    about = {"queue": setup.queue.name, "number": setup.number, "uid": setup.uid, "pid": os.getpid()}
+    return Log(setup.settings.log_level, process="handler", **about)
+
+
+def _write_lines_at_once() -> None:
+    """Let print() write whole lines, though a service manager's pipe is no terminal.
+
+    A handler lives for days and may be killed: what it printed last is what its user will want to read.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)

@@ -1,0 +1,29 @@
+"""Supervisor process: how one child is ended: told to stop, or killed."""
+
+from __future__ import annotations
+
+from worker.protocol import ControlFrame
+from worker.supervisor.pool import Pool
+from worker.supervisor.tree import Child, Phase
+
+#: Seconds that a handler which holds nothing has for its own cleanup after STOP.
+CLEANUP = 10.0
+
+
+def dismiss(pool: Pool, handler: Child, *, now: float) -> None:
+    """End a handler that holds nothing: a booting one reads no frames, and there is nothing in it to finish."""
+    if handler.phase is Phase.STARTING:
+        kill(pool, handler, now=now, caused=True)
+    else:
+        handler.expected_dead = min(handler.expected_dead, now + CLEANUP)
+        pool.outside.send(handler, ControlFrame.STOP)
+    handler.phase, handler.caused = Phase.STOPPING, True
+
+
+def kill(pool: Pool, child: Child, *, now: float, caused: bool = False) -> None:
+    """SIGKILL its process group, once. `caused`: for no fault of its own."""
+    if child.killed_at <= now:
+        return
+    child.killed_at = now
+    child.caused = child.caused or caused
+    pool.outside.kill(child)

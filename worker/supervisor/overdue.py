@@ -1,0 +1,70 @@
+"""Supervisor process: the ladder against a handler that is past a message's deadline.
+
+The poller judges, because it knows what it gave; the supervisor acts, because it can kill and reap. First an exception
+that user code can catch, then a dump of all stacks that works even while C code holds the GIL, then the kill. Before
+each rung the handler's own slot is asked: who has finished meanwhile, or moved the deadline, is left alone.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from worker.supervisor.ending import kill
+from worker.supervisor.pool import Pool
+from worker.supervisor.tree import Child, Ladder, Phase
+
+#: Seconds that user code has to end after the exception.
+SOFT = 1.0
+#: Seconds that the dump of the stacks has.
+DUMP = 0.2
+
+
+def begin(pool: Pool, handler: Child, seq: int, *, now: float) -> None:
+    """A poller says that `handler` is past its deadline with message `seq`."""
+    if handler.ladder or handler.phase not in (Phase.SERVING, Phase.LEAVING) or handler.overdue:
+        return
+    running = {entry.seq for entry in pool.outside.running(handler)}
+    done = pool.outside.handler_facts(handler).done
+    handler.ladder = Ladder(seq=seq, was_running=seq in running, done=done, due=now)
+    pool.log.warning("child_overdue", **handler.fields(), seq=seq, started=seq in running)
+
+
+def step(pool: Pool, *, now: float) -> float:
+    """Climb every ladder whose next rung is due; returns when the next one is."""
+    due = float("inf")
+    for handler in pool.children():
+        if handler.ladder and handler.ladder.due <= now:
+            _climb(pool, handler, handler.ladder, now=now)
+        if handler.ladder:
+            due = min(due, handler.ladder.due)
+    return due
+
+
+def _climb(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> None:
+    if _recovered(pool, handler, ladder, now=now):
+        return
+    if ladder.rung == 0:
+        # Python code gets worker.handler.SoftTimeout from its signal handler; C code that holds the GIL sees nothing.
+        pool.outside.signal(handler, signal.SIGUSR1)
+        ladder.rung, ladder.due = 1, now + SOFT
+    elif ladder.rung == 1:
+        pool.outside.stacks(handler)
+        pool.outside.signal(handler, signal.SIGUSR2)
+        ladder.rung, ladder.due = 2, now + DUMP
+    else:
+        handler.ladder, handler.overdue = None, True
+        kill(pool, handler, now=now)
+
+
+def _recovered(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> bool:
+    """Whether the ladder is over, or begins anew later because `message.extend` moved the deadline."""
+    entry = next((entry for entry in pool.outside.running(handler) if entry.seq == ladder.seq), None)
+    if entry is None:
+        # A message that had not even started when its time was up has no entry; only progress clears the handler then.
+        if ladder.was_running or pool.outside.handler_facts(handler).done != ladder.done:
+            handler.ladder = None
+        return handler.ladder is None
+    if entry.deadline > now:
+        ladder.rung, ladder.due, ladder.was_running = 0, entry.deadline, True
+        return True
+    return False

@@ -1,0 +1,162 @@
+"""Every process: starts the SQS server as a child process and talks to its test paths."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from types import TracebackType
+from typing import Any, Self
+
+#: Seconds that the server may take to start or to stop.
+_PATIENCE = 20.0
+_BATCH = 10_000
+
+
+class SqsServerProcess:
+    """The SQS server in a process of its own, on a port that the kernel chose; it dies with this process.
+
+    ```python
+    with SqsServerProcess() as server:
+        sqs = boto3.client("sqs", endpoint_url=server.url, region_name="us-east-1", ...)
+    ```
+    `events` keeps the event log for `events()`; `events_file` writes it to a file as well. `cooldowns=False` lets
+    queues be recreated, and purged twice, without waiting 60 seconds. The other arguments are the options of
+    `worker sqs-server`.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        events: bool = False,
+        events_file: str = "",
+        latency: float = 0.0,
+        cooldowns: bool = True,
+        strict_visibility: bool = False,
+        orphan_polls: bool = True,
+        in_flight_limit: int = 0,
+        seed: str = "",
+    ) -> None:
+        options = {
+            "--port": str(port),
+            "--latency": str(latency) if latency else "",
+            "--in-flight-limit": str(in_flight_limit) if in_flight_limit else "",
+            "--seed": seed,
+        }
+        flags = {
+            "--no-cooldowns": not cooldowns,
+            "--strict-visibility": strict_visibility,
+            "--drop-orphan-polls": not orphan_polls,
+        }
+        self._arguments = [part for name, value in options.items() if value for part in (name, value)]
+        self._arguments += [flag for flag, wanted in flags.items() if wanted]
+        if events or events_file:
+            self._arguments += ["--events", *([events_file] if events_file else [])]
+        self._process: subprocess.Popen[str] | None = None
+        #: Where it answers, as `http://127.0.0.1:PORT`.
+        self.url = ""
+
+    def start(self) -> Self:
+        """Starts the server and waits until it listens. Raises RuntimeError, with what it said, if it does not."""
+        command = [sys.executable, "-m", "worker.testing.sqs_server", "--ready", *self._arguments]
+        if threading.current_thread() is threading.main_thread():
+            # Linux ties the signal to the thread that forked: from another thread the server would die with that.
+            command += ["--parent", str(os.getpid())]
+        # A file, not a pipe: nobody reads it while the server runs, and a full pipe would stop the server.
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
+            )
+            self._process = process
+            line = process.stdout.readline() if process.stdout is not None else ""
+            if not line:
+                self.stop()
+                said.seek(0)
+                raise RuntimeError(f"the SQS server did not start: {said.read().decode(errors='replace').strip()}")
+        self.url = json.loads(line)["url"]
+        return self
+
+    def stop(self) -> None:
+        """Ends the server by its pid and reaps it; does nothing where it is not running."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        process.terminate()
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        if self._process is None:
+            raise RuntimeError("the SQS server is not running")
+        return self._process.pid
+
+    def events(self, after: int = 0) -> list[dict[str, Any]]:
+        """All events with numbers above `after`, oldest first; see `events.py`. Needs `events=True`."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._ask("GET", f"/_events?after={after}")["events"]
+            found.extend(page)
+            if len(page) < _BATCH:
+                return found
+            after = page[-1]["n"]
+
+    def queues(self) -> dict[str, dict[str, int]]:
+        """The exact depths of every queue by name: ready, in_flight, delayed."""
+        return {
+            queue["name"]: {state: queue[state] for state in ("ready", "in_flight", "delayed")}
+            for queue in self._ask("GET", "/_queues")["queues"]
+        }
+
+    def set_faults(self, *rules: dict[str, Any]) -> None:
+        """Puts fault rules in force beside those that are; see `faults.py`. Raises ValueError for a bad rule."""
+        answer = self._ask("POST", "/_faults", list(rules))
+        if "error" in answer:
+            raise ValueError(answer["error"])
+
+    def clear_faults(self) -> list[dict[str, Any]]:
+        """Ends all faults; returns how often each rule was used."""
+        uses: list[dict[str, Any]] = self._ask("DELETE", "/_faults")["rules"]
+        return uses
+
+    def wait_for_depths(self, queue: str, *, timeout: float = 10.0, **depths: int) -> None:
+        """Waits until a queue has these depths (ready=, in_flight=, delayed=). Raises TimeoutError."""
+        end = time.monotonic() + timeout
+        while True:
+            now = self.queues().get(queue, {})
+            if all(now.get(state) == depth for state, depth in depths.items()):
+                return
+            if time.monotonic() > end:
+                raise TimeoutError(f"queue {queue} has {now}, not {depths}, after {timeout} s")
+            time.sleep(0.01)
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.url + path, data=data, method=method)  # noqa: S310 - our own loopback URL
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310 - as above
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return json.load(error)
