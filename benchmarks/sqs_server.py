@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import orjson
-import psutil
 
 from worker.testing.sqs_server.process import SqsServerProcess
 
@@ -75,15 +74,11 @@ def _answer(one: socket.socket) -> bytes:
     return data
 
 
-def _cpu(server: psutil.Process) -> float:
-    times = server.cpu_times()
-    return float(times.user + times.system)
-
-
-def _measure(client: Client, server: psutil.Process, *, name: str, requests: list[bytes]) -> list[bytes]:
-    cpu, start = _cpu(server), time.perf_counter()
+def _measure(client: Client, server: SqsServerProcess, *, name: str, requests: list[bytes]) -> list[bytes]:
+    cpu, start = server.usage()[0], time.perf_counter()
     answers = client.run(requests)
-    took, used = time.perf_counter() - start, _cpu(server) - cpu
+    took = time.perf_counter() - start
+    used = server.usage()[0] - cpu
     count = len(requests)
     print(
         f"  {name:<30} {count / took:>8,.0f} requests/s {count * 10 / took:>9,.0f} messages/s "
@@ -98,10 +93,11 @@ def _tens(items: list[str]) -> Iterable[list[str]]:
 
 def measure(depth: int, *, rounds: int, connections: int) -> None:
     """Prints one table: the four hot actions on a queue that holds `depth` messages besides those in play."""
-    with SqsServerProcess() as process:
-        server = psutil.Process(process.pid)
-        client = Client(int(process.url.rpartition(":")[2]), connections)
-        url = orjson.loads(client.run([request("CreateQueue", {"QueueName": "q"})])[0].split(b"\r\n\r\n")[1])["QueueUrl"]
+    with SqsServerProcess() as server:
+        client = Client(int(server.url.rpartition(":")[2]), connections)
+        url = orjson.loads(client.run([request("CreateQueue", {"QueueName": "q"})])[0].split(b"\r\n\r\n")[1])[
+            "QueueUrl"
+        ]
         entries = [{"Id": str(place), "MessageBody": _BODY} for place in range(10)]
         send = request("SendMessageBatch", {"QueueUrl": url, "Entries": entries})
         client.run([send] * (depth // 10))
@@ -121,7 +117,7 @@ def measure(depth: int, *, rounds: int, connections: int) -> None:
         for name, entries_of in (("ChangeMessageVisibilityBatch", changes), ("DeleteMessageBatch", groups)):
             requests = [request(name, {"QueueUrl": url, "Entries": group}) for group in entries_of]
             _measure(client, server, name=f"{name} 10", requests=requests)
-        print(f"  server memory {server.memory_info().rss / 2**20:.0f} MiB")
+        print(f"  server memory {server.usage()[1] / 2**20:.0f} MiB")
 
 
 def main() -> None:

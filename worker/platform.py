@@ -51,6 +51,29 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def peek_dead() -> int:
+    """The pid of a child that is dead and not reaped yet, left so; 0 if there is none.
+
+    -1 where that cannot be asked (macOS before Python 3.13): then whoever is dead has to be reaped to be known.
+    """
+    if not hasattr(os, "waitid"):
+        return -1
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return 0
+    return found.si_pid if found else 0
+
+
+def children() -> list[int]:
+    """The pids of this process's children, adopted ones included; empty where nothing tells (macOS, no /proc)."""
+    try:
+        with open("/proc/thread-self/children") as file:  # noqa: PTH123 - one read of a file without a folder
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
 def anonymous_file(name: str, size: int) -> int:
     """A descriptor of `size` zero bytes that no path names, to be mapped by several processes."""
     if hasattr(os, "memfd_create"):
@@ -90,6 +113,13 @@ def peer_user(connection: socket.socket) -> int:
     if ctypes.CDLL(None, use_errno=True).getpeereid(connection.fileno(), ctypes.byref(user), ctypes.byref(group)):
         raise OSError(ctypes.get_errno(), "getpeereid failed")
     return user.value
+
+
+def peer_process(connection: socket.socket) -> int:
+    """The pid of the process that listens at the other end of a unix socket; 0 where the system does not tell."""
+    if not LINUX:
+        return 0
+    return int(struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
 
 
 def resident_bytes() -> int:

@@ -2,13 +2,15 @@
 
 Logs never block a message: a line that standard error does not take at once is dropped and counted, and the next line
 that goes through is preceded by the count. O_NONBLOCK is never set on standard error itself, since every process that
-shares it would get it: a pipe or terminal is opened anew, a socket is asked per call.
+shares it would get it: a pipe or terminal is opened anew (or asked before each write, where that cannot be), a socket
+is told per call.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import select
 import socket
 import stat
 import time
@@ -46,8 +48,10 @@ COUNTERS = (
 #: Levels, with the syslog numbers that journald understands as a "<N>" prefix.
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 
-#: A pipe takes this many bytes whole or not at all (POSIX: PIPE_BUF is 512 at least, 4096 on Linux, 512 on macOS).
+#: A pipe takes this many bytes whole or not at all (PIPE_BUF: 4096 on Linux).
 _LONGEST_LINE = 4096
+#: What a pipe that is said to be writable takes without blocking, everywhere (POSIX: PIPE_BUF is 512 at least).
+_SURE = 512
 _LONGEST_FIELD = 1024
 #: What JSON leaves as it is but a terminal, a pager or a line splitter acts upon: DEL, C1 controls (U+009B starts an
 #: escape sequence), line separators, direction overrides. Written as escapes.
@@ -83,19 +87,20 @@ class Log:
 
     def _open(self) -> None:
         self._socket: socket.socket | None = None
+        self._asking = False  # whether to ask if a write would block, before each
         self._fd = -1
         try:
             mode = os.fstat(2).st_mode
         except OSError:
             return  # closed: whatever is opened next may become descriptor 2, and is not for our lines
         self._fd = 2
-        try:
-            if stat.S_ISSOCK(mode):
-                self._socket = socket.socket(fileno=os.dup(2))
-            elif stat.S_ISFIFO(mode) or os.isatty(2):
+        if stat.S_ISSOCK(mode):
+            self._socket = socket.socket(fileno=os.dup(2))
+        elif stat.S_ISFIFO(mode) or os.isatty(2):
+            try:
                 self._fd = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:
-            self._fd = 2  # no /proc, or a terminal of another user: lines may then wait for their reader
+            except OSError:
+                self._asking = True  # no /proc (macOS), or a terminal of another user
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if LEVELS[level] > LEVELS[self.level]:
@@ -139,7 +144,12 @@ class Log:
         """How many bytes went through."""
         if self._socket is not None:
             return self._socket.send(data, socket.MSG_DONTWAIT)
-        return os.write(self._fd, data)
+        if not self._asking:
+            return os.write(self._fd, data)
+        taken = 0
+        while taken < len(data) and select.select([], [self._fd], [], 0)[1]:
+            taken += os.write(self._fd, data[taken : taken + _SURE])
+        return taken
 
 
 def _clip(value: Any) -> Any:

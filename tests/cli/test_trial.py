@@ -39,7 +39,7 @@ def test_a_good_handler_function_has_no_fault(tmp_path: Path) -> None:
         ("raise ValueError('\\x1b[2J')", r"ValueError: \x1b[2J"),
         ("def handle(:\n", "SyntaxError"),
         ("raise SystemExit(3)\n", "SystemExit: 3"),
-        ("handel = 1\n", "has no attribute 'handle'"),
+        ("handel = 1\n", "own_application.py"),
         ("handle = 5\n", "it is a int, not a function"),
         ("async def handle(message): pass\n", "async def"),
         ("async def handle(message): yield\n", "async def"),

@@ -9,8 +9,8 @@ from typing import Any
 
 from worker.cli import exits
 from worker.cli.options import Configuration, add_config, add_json
-from worker.config import ConfigError, Problem
 from worker.cli.trial import try_import
+from worker.config import ConfigError, Problem
 from worker.settings import QueueSettings, Settings, to_json
 
 EPILOG = """\

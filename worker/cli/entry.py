@@ -65,8 +65,11 @@ def _run(words: list[str]) -> int:
     args = parser.parse_args(words)
     if not args.command:
         parser.print_help()
+        sys.stdout.flush()
         return exits.OK
-    return int(importlib.import_module(COMMANDS[args.command][0]).run(args))
+    code = int(importlib.import_module(COMMANDS[args.command][0]).run(args))
+    sys.stdout.flush()  # a reader that has left is noticed here, not in the interpreter's last moments
+    return code
 
 
 def _parser(*, chosen: str) -> argparse.ArgumentParser:
@@ -75,7 +78,7 @@ def _parser(*, chosen: str) -> argparse.ArgumentParser:
         prog="worker",
         description=_DESCRIPTION,
         epilog=_EXAMPLES + exits.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -84,13 +87,20 @@ def _parser(*, chosen: str) -> argparse.ArgumentParser:
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
         if name == chosen:
             module = importlib.import_module(module_name)
             command.epilog = module.EPILOG if isinstance(module.EPILOG, str) else module.EPILOG[name]
             module.add_arguments(command)
     return parser
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps our examples as they are, and every command beside its summary."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
 
 
 class _Parser(argparse.ArgumentParser):

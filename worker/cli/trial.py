@@ -75,7 +75,8 @@ def main() -> None:
         load(handler, paths)
     except CannotImport as error:
         fault = " ".join(str(error).split())[:_LONGEST_TEXT]
-    shown = fault if fault.isprintable() else ascii(fault)  # no control characters into the operator's terminal
+    # No control characters into the operator's terminal.
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
     os.write(answer, json.dumps({"fault": shown}).encode() + b"\n")
     # Not the ordinary end: threads that the application started at import must not keep the process.
     os._exit(0)

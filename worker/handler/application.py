@@ -23,7 +23,7 @@ def load(handler: str, paths: Sequence[str]) -> HandlerFunction:
     module_name, _, name = handler.partition(":")
     try:
         module = import_module(module_name)
-    except (SystemExit, Exception) as error:  # noqa: BLE001 - an application may raise anything while it is imported
+    except BaseException as error:
         raise CannotImport(f"cannot import {handler!r}: {describe(error)} ({_where(error, paths)})") from error
     found: object = module
     for part in name.split("."):

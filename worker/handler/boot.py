@@ -137,8 +137,14 @@ def _import(setup: Setup, endings: Endings) -> HandlerFunction:
 
 
 def _open_log(setup: Setup) -> Log:
-    about = {"queue": setup.queue.name, "number": setup.number, "uid": setup.uid, "pid": os.getpid()}
-    return Log(setup.settings.log_level, process="handler", **about)
+    return Log(
+        setup.settings.log_level,
+        process="handler",
+        queue=setup.queue.name,
+        number=setup.number,
+        uid=setup.uid,
+        pid=os.getpid(),
+    )
 
 
 def _write_lines_at_once() -> None:

@@ -10,7 +10,6 @@ from typing import NoReturn
 
 from worker.handler.describe import describe, describe_traceback
 from worker.handler.links import Links, SupervisorGone
-
 from worker.handler.stream import Stream
 from worker.message import Message
 from worker.telemetry import Log

@@ -35,11 +35,11 @@ class Links:
         self._bell, self._button = os.pipe()
         self._button_inode = os.fstat(self._button).st_ino
         self._control_fd = control.fileno()
-        self._owned: dict[int, int] = {}  # inodes by descriptor
+        self._owned: dict[int, int] = {}  # inodes by descriptor, of the sockets
         self._poll = poll()
-        for fd in (self._control_fd, self._bell):
-            self._poll.register(fd, POLLIN)
-            self._owned[fd] = os.fstat(fd).st_ino
+        self._poll.register(self._bell, POLLIN)
+        self._poll.register(self._control_fd, POLLIN)
+        self._owned[self._control_fd] = os.fstat(self._control_fd).st_ino
 
     def wait(self, timeout: float | None) -> list[tuple[int, int]]:
         """Wait up to `timeout` seconds (None: without end) for something to do; gives what handle() takes."""
@@ -71,7 +71,7 @@ class Links:
         os.write(self._button, b"!")
 
     def check(self) -> None:
-        """Raise DescriptorsClosed unless our descriptors are still ours.
+        """Raise DescriptorsClosed unless our sockets are still ours.
 
         User code that closes them all (as daemons do) and opens its own gets the same numbers: without this look our
         frames would go to its database.

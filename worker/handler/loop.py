@@ -58,6 +58,7 @@ class Loop:
         self._clock = clock
         self._free = list(range(slot.concurrency))
         self._movers = [partial(slot.move_deadline, place) for place in self._free]
+        self._pid = os.getpid()
         self._state = ChildState.STARTING
         self._done = 0
         self._failed = 0
@@ -74,7 +75,7 @@ class Loop:
             self._links.handle(self._links.wait(timeout))
 
     def step(self, now: float) -> float | None:
-        """Run what has arrived, for one round at most; gives the longest wait after it (None: until something comes)."""
+        """Run what has arrived, for one round at most; gives the longest wait after it, None: until something comes."""
         stream, links = self._stream, self._links
         if stream.inbox and not links.stopping:
             self._tell(ChildState.BUSY)
@@ -154,8 +155,9 @@ class Loop:
         self._endings.by_user_code(error, message)
 
     def _flush(self) -> None:
-        self._links.check()
-        self._stream.flush()
+        if self._stream.waiting:
+            self._links.check()
+            self._stream.flush()
 
     def _stop(self) -> None:
         """Messages that came after STOP go back; the outcomes have been told."""
@@ -168,7 +170,7 @@ class Loop:
     def _tell(self, state: ChildState) -> None:
         if state is not self._state:
             self._state = state
-            self._slot.tell(pid=os.getpid(), state=state)
+            self._slot.tell(pid=self._pid, state=state)
 
     def _publish(self, now: float) -> None:
         if now >= self._next_sample:

@@ -1,4 +1,4 @@
-"""Handler process: the stream to its poller: messages that wait, outcomes kept until confirmed, hello to a successor."""
+"""Handler process: the stream to its poller: messages that wait, outcomes kept until confirmed, hello at a new one."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ class Stream:
         if outcome.kind is not Kind.RETRY:
             self._unconfirmed[outcome.seq] = outcome
 
+    @property
+    def waiting(self) -> int:
+        """Outcomes that are not told yet."""
+        return len(self.acks) + len(self._others)
+
     def flush(self) -> None:
         """Tell in one frame what has gathered, if there is a poller to tell it to."""
         channel, acks, others = self.channel, self.acks, self._others
@@ -66,8 +71,9 @@ class Stream:
         self.acks, self._others = [], []
         self._write(channel, acks, others)
         retries = [outcome for outcome in others if outcome.kind is Kind.RETRY]
-        self._told.append((acks, retries))
-        self._told_count += len(acks) + len(retries)
+        if acks or retries:
+            self._told.append((acks, retries))
+            self._told_count += len(acks) + len(retries)
         # What the kernel has not taken yet is not in any poller's reach, so it is kept however much it is.
         while self._told_count > RING and not channel.pending:
             acks, retries = self._told.popleft()

@@ -48,6 +48,7 @@ class PollerLoop:
         while (code := self.stopping.code) is None:
             self.wait(self.step(platform.now()))
         self.publish(platform.now())
+        self.close()
         return code
 
     def step(self, now: float) -> float:
@@ -154,6 +155,10 @@ class PollerLoop:
         if self._watched.pop(fd, None) is not None:
             self._selector.unregister(fd)
         link.channel.close()
+
+    def close(self) -> None:
+        """Give the selector's descriptor back."""
+        self._selector.close()
 
     # --- showing
 

@@ -46,12 +46,13 @@ class Receiver:
             state.quiet_until = now + state.queue.wait + POLL_GRACE
             return float("inf")
         room = self._room(target)
-        count = min(state.queue.max_messages, room, state.table.free - self._expected)
+        free = state.table.free - self._expected
+        count = min(state.queue.max_messages, room, free)
         if count < min(state.queue.max_messages, max(1, target // 2)):
             state.quiet_until = max(now, self._demand.quiet_until)
             return float("inf")
         polls = self._demand.polls(on_their_way=state.sqs.receiving, room=room, count=count, now=now)
-        for _ in range(polls):
+        for _ in range(min(polls, free // count)):
             self._send(count)
         state.quiet_until = self._demand.quiet_until
         return max(0.0, self._demand.quiet_until - now) if now < self._demand.quiet_until else float("inf")

@@ -47,7 +47,7 @@ class Stopping:
 
     def step(self, now: float) -> float:
         """See whether it is over; returns the seconds till the next look."""
-        if not self._state.draining:
+        if not self._state.draining or self.code is not None:
             return float("inf")
         if self._orphaned:
             self._dispatcher.presume_dead(now)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Collection, Iterator
 from resource import struct_rusage
 from typing import NamedTuple
 
 from worker import platform
+
+
+#: Looks for adopted processes at the end, and seconds between two: whoever is killed leaves its own children to us.
+_ROUNDS, _ROUND = 20, 0.005
 
 
 class Reaped(NamedTuple):
@@ -25,13 +30,21 @@ def reap(own: Collection[int]) -> Iterator[Reaped]:
 
     The group is killed while its leader is a zombie: until it is reaped its number cannot belong to anybody else.
     """
-    for pid in platform.dead_children(own):
+    while pid := platform.peek_dead():
         if pid in own:
             kill_group(pid)
-        with contextlib.suppress(ChildProcessError):
-            _, status, usage = os.wait4(pid, 0)
-            if pid in own:
-                yield Reaped(pid, status, _peak(usage))
+        try:
+            gone, status, usage = os.wait4(pid, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if gone == 0:
+            return
+        if gone not in own:
+            continue
+        if pid < 0:
+            # Reaped unseen: its number stays taken as long as anybody is left in the group that it led.
+            kill_group(gone)
+        yield Reaped(gone, status, _peak(usage))
 
 
 def kill_group(pid: int) -> None:
@@ -39,6 +52,27 @@ def kill_group(pid: int) -> None:
     # PermissionError: macOS answers so if only zombies are left in the group.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def end_adopted(known: Collection[int]) -> int:
+    """Kill what user code left behind and what became ours by that, besides the children `known` at our start.
+
+    Nothing below us may outlive the pool. Returns how many were killed; 0 where the system names no children (macOS).
+    """
+    killed: set[int] = set()
+    for _ in range(_ROUNDS):
+        left = [pid for pid in platform.children() if pid not in known]
+        if not left:
+            break
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(_ROUND)
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+    return len(killed)
 
 
 def _peak(usage: struct_rusage) -> int:

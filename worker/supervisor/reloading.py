@@ -13,7 +13,7 @@ from worker.settings import POLL_GRACE, QueueSettings, Settings
 from worker.supervisor import stopping
 from worker.supervisor.pool import Pool, Reload
 from worker.supervisor.starting import new_set
-from worker.supervisor.tree import Phase, QueueSet, SetState
+from worker.supervisor.tree import Phase, QueueSet, Role, SetState
 
 #: Seconds that a new generation may take to get ready.
 PATIENCE = 60.0
@@ -42,11 +42,14 @@ def step(pool: Pool, *, now: float) -> float:
     if reload is None:
         return float("inf")
     waiting = [s for s in reload.new if s.state is SetState.STARTING]
-    if not waiting:
+    if waiting and now < reload.started_at + PATIENCE:
+        return reload.started_at + PATIENCE
+    if waiting:
+        lacks = "; ".join(f"queue {queue_set.queue.name} has {_lack(queue_set)}" for queue_set in waiting)
+        abort(pool, f"not ready after {PATIENCE:.0f} s: {lacks}", now=now)
+    else:
         _swap(pool, reload, now=now)
-    elif now >= reload.started_at + PATIENCE:
-        abort(pool, "; ".join(f"queue {s.queue.name} {_lack(s)}" for s in waiting) + f" after {PATIENCE:.0f} s", now=now)
-    return reload.started_at + PATIENCE if pool.reload is reload else float("inf")
+    return now
 
 
 def abort(pool: Pool, reason: str, *, now: float) -> None:
@@ -106,7 +109,5 @@ def _patience(queue: QueueSettings, config: Settings) -> float:
 
 
 def _lack(queue_set: QueueSet) -> str:
-    serving = len(queue_set.in_phase(Phase.SERVING))
-    ready = sum(1 for poller in queue_set.pollers.values() if poller.ready_at)
-    have = f"{ready} of {queue_set.queue.pollers} pollers and {serving} of {queue_set.wanted} handlers"
-    return f"has {have} ready"
+    polling, serving = queue_set.ready(Role.POLLER), len(queue_set.in_phase(Phase.SERVING))
+    return f"{polling} of {queue_set.queue.pollers} pollers and {serving} of {queue_set.wanted} handlers ready"

@@ -72,4 +72,3 @@ def _stuck(pool: Pool, poller: Child, now: float) -> str:
 def _interval(pool: Pool) -> float:
     limits = (s.queue.visibility_timeout / 3 / LOOKS for s in pool.sets if s.pollers)
     return min(TICK, *limits, TICK)
-

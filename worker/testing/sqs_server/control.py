@@ -1,11 +1,13 @@
 """SQS server process: what it answers beside SQS: health checks, and the fault plan, event log and depths for tests."""
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
+from worker import platform
 from worker.testing.sqs_server import faults
 from worker.testing.sqs_server.http_head import Head
 from worker.testing.sqs_server.replies import Reply
@@ -21,7 +23,7 @@ def _json(value: object, status: int = 200) -> Reply:
 
 
 class Control:
-    """Answers paths that are not SQS. `/_faults`, `/_events` and `/_queues` only for clients on this machine."""
+    """Answers paths that are not SQS. Paths that begin with `/_` are only for clients on this machine."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -32,6 +34,7 @@ class Control:
             (b"DELETE", "/_faults"): self._clear_faults,
             (b"GET", "/_events"): self._show_events,
             (b"GET", "/_queues"): self._show_queues,
+            (b"GET", "/_usage"): self._show_usage,
         }
 
     def answer(self, head: Head, body: bytes, *, loopback: bool) -> Reply | None:
@@ -81,6 +84,10 @@ class Control:
     def _show_queues(self, body: bytes, query: dict[str, list[str]]) -> Reply:
         del body, query
         return _json({"queues": self.depths()})
+
+    def _show_usage(self, body: bytes, query: dict[str, list[str]]) -> Reply:
+        del body, query
+        return _json({"cpu": time.process_time(), "resident": platform.resident_bytes()})
 
     def depths(self) -> list[dict[str, Any]]:
         """The exact number of messages of every queue, by state."""

@@ -23,10 +23,13 @@ class Sink(Protocol):
 class EventLog:
     """Events in memory, oldest first; numbers run from 1. Beyond `capacity` the oldest go, and are counted.
 
-    `stamp` gives nanoseconds of the host clock that producers and handlers use too (CLOCK_BOOTTIME where there is one).
+    `stamp` gives nanoseconds of the host clock that producers and handlers use too (CLOCK_BOOTTIME where there is one);
+    without it, in a simulation, they are those of the server's clock.
     """
 
-    def __init__(self, stamp: Callable[[], int], *, capacity: int = CAPACITY, sink: Sink | None = None) -> None:
+    def __init__(
+        self, stamp: Callable[[], int] | None = None, *, capacity: int = CAPACITY, sink: Sink | None = None
+    ) -> None:
         self._stamp = stamp
         self._capacity = capacity
         self._sink = sink
@@ -35,7 +38,8 @@ class EventLog:
 
     def record(self, event: str, *, now: float, **fields: Any) -> None:
         """Appends an event; `now` is the server's clock in seconds, `fields` are JSON values."""
-        entry = {"n": self._first + len(self._events), "event": event, "ns": self._stamp(), "now": now, **fields}
+        stamp = self._stamp() if self._stamp is not None else int(now * 1e9)
+        entry = {"n": self._first + len(self._events), "event": event, "ns": stamp, "now": now, **fields}
         if self._sink is not None:
             self._sink.write(orjson.dumps(entry) + b"\n")
         self._events.append(entry)

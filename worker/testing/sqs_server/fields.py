@@ -31,8 +31,10 @@ def text(fields: dict[str, Any], name: str) -> str | None:
 
 def required_text(fields: dict[str, Any], name: str, *, called: str = "") -> str:
     """A string field that must be there and not blank; `called` is its name in the error message."""
-    value = text(fields, name)
-    if value is None or not value.strip():
+    value = fields.get(name)
+    if type(value) is not str:
+        value = text(fields, name)
+    if not value or value.isspace():
         raise missing_parameter(called or name)
     return value
 

@@ -11,17 +11,24 @@ class Hidden:
     messages: a body deleted long before its 12 hours end must not be kept alive by the heap.
     """
 
-    __slots__ = ("_heap", "_size", "_tie")
+    __slots__ = ("_heap", "_last", "_last_moment", "_size", "_tie")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, tuple[int, ...]]] = []
+        self._heap: list[tuple[float, int, list[int]]] = []
         self._tie = 0
         self._size = 0
+        #: The entry pushed last, while it is in the heap: the entries of one batch share a moment.
+        self._last: list[int] = []
+        self._last_moment = -1.0
 
-    def push(self, moment: float, sequences: tuple[int, ...]) -> None:
+    def push(self, moment: float, sequences: list[int]) -> None:
         """Remembers that these messages become visible at `moment`, unless that is changed meanwhile."""
-        self._tie += 1
         self._size += len(sequences)
+        if moment == self._last_moment:
+            self._last.extend(sequences)
+            return
+        self._tie += 1
+        self._last, self._last_moment = sequences, moment
         heappush(self._heap, (moment, self._tie, sequences))
 
     def next_moment(self) -> float | None:
@@ -35,6 +42,7 @@ class Hidden:
     def due(self, now: float) -> Iterable[int]:
         """Takes out the sequences whose moment has come, in the order of the moments."""
         heap = self._heap
+        self._last_moment = -1.0
         while heap and heap[0][0] <= now:
             sequences = heappop(heap)[2]
             self._size -= len(sequences)
@@ -47,16 +55,18 @@ class Hidden:
         """
         kept = []
         for moment, tie, sequences in self._heap:
-            live = tuple(sequence for sequence in sequences if is_live(sequence, moment))
+            live = [sequence for sequence in sequences if is_live(sequence, moment)]
             if live:
                 kept.append((moment, tie, live))
         heapify(kept)
         self._heap = kept
+        self._last_moment = -1.0
         self._size = sum(len(sequences) for _, _, sequences in kept)
 
     def clear(self) -> None:
         """Forgets everything."""
         self._heap.clear()
+        self._last_moment = -1.0
         self._size = 0
 
     @property

@@ -56,6 +56,7 @@ class Receipts:
         if len(handle) != RECEIPT_LENGTH or not handle.startswith(self._prefix):
             return None
         try:
-            return int(handle[-24:-8], 16), int(handle[-8:], 16)
+            both = int(handle[-_TAIL:], 16)
         except ValueError:
             return None
+        return both >> 32, both & 0xFFFF_FFFF

@@ -130,6 +130,11 @@ class SqsServerProcess:
             for queue in self._ask("GET", "/_queues")["queues"]
         }
 
+    def usage(self) -> tuple[float, int]:
+        """CPU seconds the server has used, and bytes of memory it holds."""
+        answer = self._ask("GET", "/_usage")
+        return answer["cpu"], answer["resident"]
+
     def set_faults(self, *rules: dict[str, Any]) -> None:
         """Puts fault rules in force beside those that are; see `faults.py`. Raises ValueError for a bad rule."""
         answer = self._ask("POST", "/_faults", list(rules))

@@ -57,7 +57,7 @@ class Queue:
             message.visible_at = now + delay
             self.delayed += 1
             self._order.add_hidden(message)
-            self._hide(message.visible_at, (message.sequence,))
+            self._hide(message.visible_at, [message.sequence])
             return
         message.state = READY
         self.ready += 1
@@ -65,7 +65,7 @@ class Queue:
         if self.watched:
             self._wake(self)
 
-    def _hide(self, moment: float, sequences: tuple[int, ...]) -> None:
+    def _hide(self, moment: float, sequences: list[int]) -> None:
         self._hidden.push(moment, sequences)
         if self._hidden.bulk > 10_000 + 2 * (self.in_flight + self.delayed):
             self._hidden.compact(self._is_hidden_until)
@@ -161,7 +161,7 @@ class Queue:
         self.ready -= len(hidden)
         self.in_flight += len(hidden)
         if hidden:
-            self._hide(now + visibility, tuple(hidden))
+            self._hide(now + visibility, hidden)
         for message in removed:
             if message.sent > end_of_retention and dead_letter is not None:
                 dead_letter(message)
@@ -176,7 +176,7 @@ class Queue:
             message = self.messages[sequence]
             message.visible_at = now + visibility
             given.append((message, self._receipts.handle(sequence, number)))
-        self._hide(now + visibility, tuple(sequence for sequence, _ in sequences))
+        self._hide(now + visibility, [sequence for sequence, _ in sequences])
         return given
 
     def withdraw(self, limit: int, *, now: float) -> list[Message]:
@@ -226,7 +226,7 @@ class Queue:
             message.changes += 1
             message.visible_at = now + seconds
             if seconds > 0:
-                self._hide(message.visible_at, (message.sequence,))
+                self._hide(message.visible_at, [message.sequence])
             else:
                 self._show(message)
         return outcome

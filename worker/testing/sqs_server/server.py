@@ -140,6 +140,7 @@ class SqsServer:
         pending = connection.pending
         if isinstance(pending, _Pending) and not self._settings.orphan_polls:
             self._broker.polls.drop(pending.poll)
+            connection.pending = None
 
     def sent(self, connection: Connection, reply: Reply, *, complete: bool) -> None:
         """Notes in the event log whether an answer went out: what it assigned is lost to the client if not."""
