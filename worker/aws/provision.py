@@ -106,12 +106,6 @@ class Provisioner:
             raise NotProvisioned(f"cannot make {target} the dead-letter queue of {source}: {error}") from error
 
 
-def dead_letter_name(name: str) -> str:
-    """`orders-dlq` for `orders`, `orders-dlq.fifo` for `orders.fifo`, within the 80 characters of a queue's name."""
-    suffix = "-dlq.fifo" if name.endswith(".fifo") else "-dlq"
-    return name.removesuffix(".fifo")[: 80 - len(suffix)] + suffix
-
-
 def _batches(messages: Iterable[Sending]) -> Iterator[Sequence[Sending]]:
     """Up to 10 messages and 1 MiB at a time."""
     batch: list[Sending] = []

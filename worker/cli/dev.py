@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from worker.cli.local_queues import LocalQueue, local_queues, overrides
 from worker.cli.options import Configuration, add_config, add_log_level, load_or_quit
 
 if TYPE_CHECKING:
-    from worker.aws.provision import Provisioner
+    from worker.cli.pool_process import PoolProcess
 
 EPILOG = """\
 examples:
@@ -39,8 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `worker dev`."""
     add_config(parser)
     add_log_level(parser)
-    parser.add_argument("--port", type=int, help=f"of the embedded SQS, 0: any (default: {_PORT}, or any if it is taken)")
-    parser.add_argument("--send", action="append", default=[], metavar="BODY", help="send this message; may be repeated")
+    parser.add_argument(
+        "--port", type=int, help=f"of the embedded SQS, 0: any (default: {_PORT}, or any if it is taken)"
+    )
+    parser.add_argument(
+        "--send", action="append", default=[], metavar="BODY", help="send this message; may be repeated"
+    )
     parser.add_argument("--messages", metavar="FILE", help="send every line of the file as a message; - is stdin")
     parser.add_argument("--to", metavar="TABLE", help="the [queues.TABLE] to send to (default: the first one)")
     parser.add_argument("--queue", action="append", default=[], metavar="NAME", help="make this queue as well")
@@ -52,27 +58,109 @@ def run(args: argparse.Namespace) -> int:
     queues = local_queues(settings)
     target = _target(args.to, queues)
     bodies = list(_bodies(args))
-    from worker.aws.provision import NotProvisioned, Provisioner, QueuePlan
-    from worker.cli.embedded import REGION, embedded_sqs, environment
+    from worker.cli.embedded import embedded_sqs, environment
     from worker.cli.pool_process import PoolProcess
 
-    with embedded_sqs(port=_free_port(args.port)) as server:
-        provisioner = Provisioner(server.url, region=settings.region or REGION)
-        try:
-            urls = provisioner.make([queue.plan for queue in queues] + [QueuePlan(name=name) for name in args.queue])
-            _send(provisioner, target, bodies, url=urls[target.plan.name])
-        except NotProvisioned as error:
-            raise exits.Quit(exits.UNAVAILABLE, str(error)) from None
-        finally:
-            provisioner.close()
-        sets = overrides(queues, urls, endpoint=server.url)
+    with embedded_sqs(port=_port(args.port)) as server:
+        urls = _provision(server.url, queues, more=args.queue, target=target, bodies=bodies)
+        # Ours come last: a later --set wins.
+        sets = [f"{'.'.join(one.path)}={one.text}" for one in args.set] + overrides(queues, urls, endpoint=server.url)
         if args.log_level:
             sets.append(f"worker.log_level={args.log_level}")
-        sets += [f"{'.'.join(one.path)}={one.text}" for one in args.set if not _replaced(one.path)]
-        _explain(server.url, queues, target, urls=urls)
+        _explain(server.url, urls[target.name], fifo=target.name.endswith(".fifo"), count=len(bodies))
         pool = PoolProcess(settings.config, environ=environment(server.url), sets=sets, log=None)
         return _foreground(pool)
 
 
-def _foreground(pool: object) -> int:
-    raise AssertionError(pool)
+def _foreground(pool: PoolProcess) -> int:
+    """Run the pool as if it stood in our place: signals go to it, and its exit code is ours."""
+
+    def forward(number: int, _: FrameType | None) -> None:
+        pool.forward(number)
+
+    with pool:
+        for number in _FORWARDED:
+            signal.signal(number, forward)
+        return pool.wait()
+
+
+def _target(table: str | None, queues: list[LocalQueue]) -> LocalQueue:
+    """The queue to send to."""
+    for queue in queues:
+        if table in (None, queue.table):
+            return queue
+    known = ", ".join(queue.table for queue in queues)
+    raise exits.Quit(exits.USAGE, f"--to {table}: the config has no such [queues.*] table; there are: {known}")
+
+
+def _bodies(args: argparse.Namespace) -> Iterator[str]:
+    yield from args.send
+    if not args.messages:
+        return
+    try:
+        text = sys.stdin.read() if args.messages == "-" else Path(args.messages).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+        raise exits.Quit(exits.USAGE, f"--messages {args.messages}: {reason}") from None
+    yield from (line for line in text.splitlines() if line.strip())
+
+
+def _provision(
+    endpoint: str, queues: list[LocalQueue], *, more: list[str], target: LocalQueue, bodies: list[str]
+) -> dict[str, str]:
+    """Make the queues and send the messages; the URLs by name."""
+    from worker.aws.provision import NotProvisioned, Provisioner, QueuePlan, Sending
+    from worker.cli.embedded import REGION
+
+    plans = [QueuePlan(name=queue.name, dead_letter=queue.dead_letter) for queue in queues]
+    plans += [QueuePlan(name=name) for name in more]
+    fifo = target.name.endswith(".fifo")
+    messages = [
+        Sending(body=body, group_id="dev", deduplication_id=str(place)) if fifo else Sending(body=body)
+        for place, body in enumerate(bodies)
+    ]
+    provisioner = Provisioner(endpoint, region=REGION)
+    try:
+        urls = provisioner.make(plans)
+        for _ in provisioner.send(urls[target.name], messages):
+            pass
+    except NotProvisioned as error:
+        raise exits.Quit(exits.UNAVAILABLE, str(error)) from None
+    finally:
+        provisioner.close()
+    return urls
+
+
+def _port(asked: int | None) -> int:
+    """The port asked for; else the usual one if it is free, else any."""
+    if asked is not None:
+        return asked
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", _PORT))
+        except OSError:
+            return 0
+    return _PORT
+
+
+def _explain(endpoint: str, url: str, *, fifo: bool, count: int) -> None:
+    """How to send a message from another terminal."""
+    from worker.cli.embedded import CREDENTIALS, REGION
+
+    variables = " ".join(f"{name}={value}" for name, value in {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION}.items())
+    body = json.dumps({"id": 1})
+    group = " --message-group-id dev" if fifo else ""
+    python_group = ', MessageGroupId="dev"' if fifo else ""
+    if count:
+        print(f"sent {count} {'message' if count == 1 else 'messages'} to {url}")
+    print(f"embedded SQS at {endpoint}; Ctrl-C stops everything. Send a message from another terminal:\n")
+    print(
+        f"  {variables} aws --endpoint-url {endpoint} sqs send-message --queue-url {url}{group} "
+        f"--message-body {shlex.quote(body)}\n"
+    )
+    code = (
+        f'import boto3; boto3.client("sqs", endpoint_url="{endpoint}")'
+        f'.send_message(QueueUrl="{url}"{python_group}, MessageBody="{{}}")'
+    )
+    print(f"  {variables} python -c {shlex.quote(code)}\n", flush=True)

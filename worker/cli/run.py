@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from worker import platform
 from worker.cli.options import Configuration, add_config, add_log_level, load_or_quit
 
 EPILOG = """\
@@ -27,10 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `worker run`."""
     add_config(parser)
     add_log_level(parser)
+    # For `worker dev` and `worker demo`: die with the process of that number.
+    parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read the config and supervise. A config that is wrong ends here, with every problem on standard error."""
+    if args.parent:
+        platform.die_with_parent(args.parent)
     configuration = Configuration(args)
     settings = load_or_quit(configuration)
     from worker.supervisor import run as supervise  # only now: `worker run` with a wrong config starts nothing

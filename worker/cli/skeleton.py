@@ -18,7 +18,7 @@ def handle(message: Message) -> None:
     print(f"order {order['id']}: {order['total']}")
 '''
 
-_CONFIG = '''\
+_CONFIG = """\
 [worker]
 name = "{name}"
 control_socket = "run/worker.sock"
@@ -29,7 +29,7 @@ handler = "handlers:handle"
 handlers = "${{HANDLERS:-2}}"                 # processes
 visibility_timeout = 60                     # seconds; heartbeats extend it while the handler function runs
 handler_timeout = 300                       # seconds
-'''
+"""
 
 _TEST = '''\
 """The handler function, run as the pool runs it, without SQS."""

@@ -1,0 +1,58 @@
+# The commands of the project. `make demo` and `make test` are the two that a newcomer needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
+
+# The stamp changes with the dependencies, so that an old environment is brought up to date.
+$(VENV)/run-installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/dev-installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/run-installed
+
+.PHONY: demo
+demo: $(VENV)/run-installed ## install, then run the message-status application on an embedded SQS
+	@$(BIN)/worker demo
+
+.PHONY: test
+test: lint types unit system ## everything that CI runs: lint, types, layer rules, all tests
+
+.PHONY: lint
+lint: $(VENV)/dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/dev-installed
+	$(BIN)/mypy
+
+.PHONY: unit
+unit: $(VENV)/dev-installed ## the fast tests, on both cores
+	$(BIN)/python -m pytest -q -m 'not system' -n 2 --dist worksteal
+
+.PHONY: system
+system: $(VENV)/dev-installed ## real processes against the embedded SQS
+	$(BIN)/python -m pytest -q -m system
+
+.PHONY: test-all
+test-all: ## the suite on every interpreter from 3.11 to 3.14 that is present
+	@$(PYTHON) tests/every_python.py
+
+.PHONY: format
+format: $(VENV)/dev-installed ## write the code as `make lint` wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: clean
+clean:
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
