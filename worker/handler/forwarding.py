@@ -9,9 +9,9 @@ from worker.protocol import Outcome
 #: Bytes of a body. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 _LONGEST = 1024 * 1024
 _LONGEST_DELAY = 900  #: seconds
-#: What SQS refuses in a body (InvalidMessageContents): these bytes in UTF-8, and U+FFFE and U+FFFF.
+#: What SQS refuses in a body (InvalidMessageContents): these bytes of UTF-8, and the noncharacters U+FFFE and U+FFFF.
 _CONTROL = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
-_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
+_FFFE, _FFFF = b"\xef\xbf\xbe", b"\xef\xbf\xbf"
 
 
 def forward_outcome(seq: int, forward: Forward) -> Outcome:
@@ -43,7 +43,7 @@ def _checked_body(body: object) -> bytes:
         raise TypeError(f"Forward(body=...) is a {type(body).__name__}: text or bytes are needed")
     if not 0 < len(data) <= _LONGEST:
         raise ValueError(f"Forward(body=...) has {len(data)} bytes: SQS takes 1 to {_LONGEST}")
-    if len(data.translate(None, _CONTROL)) != len(data) or any(one in data for one in _NONCHARACTERS):
+    if len(data.translate(None, _CONTROL)) != len(data) or _FFFE in data or _FFFF in data:
         raise ValueError("Forward(body=...) has control characters that SQS refuses")
     return data
 

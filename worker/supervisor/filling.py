@@ -24,9 +24,9 @@ SUCCESSOR_NEEDS = 2.0
 def fill(pool: Pool, queue_set: QueueSet, *, now: float, chance: float) -> float:
     """Start, place and link what is missing; returns when to look again, at the latest."""
     for number in range(queue_set.queue.pollers):
-        if number not in queue_set.pollers and poller_wanted(queue_set, number, now):
-            if may_start(queue_set, Role.POLLER, now):
-                start_poller(pool, queue_set, number, now=now, chance=chance)
+        missing = number not in queue_set.pollers and poller_wanted(queue_set, number, now)
+        if missing and may_start(queue_set, Role.POLLER, now):
+            start_poller(pool, queue_set, number, now=now, chance=chance)
     if queue_set.budget is None:
         _place(queue_set)
     linked = _link(pool, queue_set)
@@ -80,7 +80,7 @@ def _attach(pool: Pool, poller: Child, handler: Child) -> bool:
         pool.log.error("link_failed", **handler.fields(), reason=problem)
         return False
     handler.poller = poller
-    pool.log.debug("handler_attached", **handler.fields(), uid=handler.uid, poller=poller.number, link=number)
+    pool.log.info("handler_attached", **handler.fields(), uid=handler.uid, poller=poller.number, link=number)
     return True
 
 

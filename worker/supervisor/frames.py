@@ -46,11 +46,12 @@ def _ready(pool: Pool, child: Child, header: Any, now: float) -> None:
         raise ValueError(text)
     if child.ready_at:
         return
-    queue_set, child.ready_at = child.queue_set, now
+    queue_set, child.ready_at, child.expected_dead = child.queue_set, now, float("inf")
     queue_set.booted.add(child.role)
     queue_set.restarts[child.role] = Restarts()
     if child.role is Role.POLLER:
         queue_set.polled.add(child.number)
+        queue_set.resolved = header.get("resolved") or queue_set.resolved
     if child.phase is Phase.STARTING:
         child.phase = Phase.SERVING if child.role is Role.POLLER else Phase.SPARE
     pool.log.info("child_ready", **child.fields(), seconds=round(now - child.started_at, 3))

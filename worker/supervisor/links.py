@@ -82,7 +82,7 @@ class Links:
 
 
 def send_attach(number: int, link: Link, *, to_poller: Process, to_handler: Process, concurrency: int) -> None:
-    """Send ATTACH with its descriptors to both sides; a handler that is dead gets none, but its poller gets the slot."""
+    """Send ATTACH with its descriptors to both sides. A dead handler gets none, but its poller gets the slot."""
     handler = link.handler
     header = {"link": number, "handler": handler.uid, "number": handler.number, "pid": handler.pid}
     fds = (link.poller_end.fileno(), link.slot)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from worker import platform
 
-
 #: Looks for adopted processes at the end, and seconds between two: whoever is killed leaves its own children to us.
 _ROUNDS, _ROUND = 20, 0.005
 

@@ -15,16 +15,18 @@ from worker.supervisor import reloading, scaling, stacks, stopping
 from worker.supervisor.pool import Pool
 from worker.supervisor.status import status
 
+#: Seconds in which a second TERM is the echo of the first: timeout(1) and many wrappers signal both us and our group.
+ECHO = 0.3
 #: Arrive and mean nothing: SIGCHLD only wakes the loop, which reaps whenever it wakes; USR2 would end us by default.
 _SILENT = (signal.SIGCHLD, signal.SIGUSR2, signal.SIGWINCH, signal.SIGALRM)
 
 
 def handle_term(pool: Pool, name: str, now: float) -> None:
     """TERM, INT, QUIT: drain; a second one hurries."""
-    if pool.stop:
-        stopping.hurry(pool, now=now)
-    else:
+    if pool.stop is None:
         stopping.begin(pool, now=now, reason=name)
+    elif now >= pool.stop.started_at + ECHO:
+        stopping.hurry(pool, now=now)
 
 
 def handle_hup(pool: Pool, _: str, now: float) -> None:

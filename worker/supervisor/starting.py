@@ -47,10 +47,13 @@ def start_poller(pool: Pool, queue_set: QueueSet, number: int, *, now: float, ch
         started_at=now,
     )
     linked = queue_set.in_phase(Phase.SERVING, Phase.LEAVING) + [bequest.child for bequest in queue_set.bequests]
-    setup = {
+    setup: dict[str, Any] = {
         "epoch": child.epoch,
         "handlers_expected": [handler.uid for handler in linked if queue_set.poller_number(handler) == number],
     }
+    if queue_set.resolved is not None:
+        # Asking AWS again costs a successor half of the second in which it has to be polling.
+        setup["resolved"] = queue_set.resolved
     if _start(pool, child, setup, now=now, chance=chance):
         queue_set.pollers[number] = child
         if pool.paused:

@@ -21,6 +21,8 @@ RESERVE_SHARE, RESERVE_LEAST = 0.15, 1.0
 LAST_WORDS = 0.5
 #: Seconds before our exit at which whatever is left is killed, so that it is reaped in time.
 LAST_KILL = 0.25
+#: Seconds that a poller which has never polled gets to finish its boot and say that it holds nothing.
+BOOTING = 3.0
 #: Seconds between looks at handlers that may start something after the moment at which what runs is killed.
 LOOK_AGAIN = 0.1
 
@@ -75,6 +77,9 @@ def step(pool: Pool, queue_set: QueueSet, now: float) -> float:
         if poller.deadline_told != times.deadline:
             poller.deadline_told = times.deadline
             pool.outside.send(poller, ControlFrame.DRAIN, {"deadline": times.deadline})
+            if not poller.ready_at and poller.number not in queue_set.polled:
+                # It reads the frame as soon as it has booted, which may be never if AWS cannot be reached.
+                poller.caused, poller.expected_dead = True, now + BOOTING
     for handler in list(queue_set.handlers.values()):
         if handler.phase in (Phase.STARTING, Phase.SPARE) or _emptied(queue_set, handler, now):
             dismiss(pool, handler, now=now)

@@ -82,7 +82,7 @@ class Child:
 
     def fields(self) -> dict[str, Any]:
         """What a log line about it says."""
-        return {"process": self.role, "queue": self.queue_set.queue.name, "number": self.number, "pid": self.pid}
+        return {"child": self.role, "queue": self.queue_set.queue.name, "number": self.number, "pid": self.pid}
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +110,7 @@ class QueueSet:
     pollers: dict[int, Child] = field(default_factory=dict)  #: living ones by number
     handlers: dict[int, Child] = field(default_factory=dict)  #: living ones by uid
     bequests: list[Bequest] = field(default_factory=list)
+    resolved: Any = None  #: what its first poller found out about the queue, for its successors
     restarts: dict[Role, Restarts] = field(default_factory=lambda: dict.fromkeys(Role, Restarts()))
     booted: set[Role] = field(default_factory=set)  #: the kinds of which one has been READY
     polled: set[int] = field(default_factory=set)  #: numbers whose poller has been READY, and may have received

@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.policy.watch import stuck
 from worker.supervisor.ending import kill
 from worker.supervisor.pool import Pool
-from worker.supervisor.tree import Child, Phase, QueueSet, SetState
+from worker.supervisor.tree import Child, Phase, QueueSet
 
 #: Seconds between two looks, and the longest sleep of the supervisor.
 TICK = 5.0
@@ -55,14 +55,16 @@ def _look(pool: Pool, queue_set: QueueSet, now: float) -> None:
 
 
 def _stuck(pool: Pool, poller: Child, now: float) -> str:
+    if not poller.ready_at:
+        # It tries for as long as it takes to reach AWS: a dependency that is down is no reason to restart anything.
+        return ""
     facts, queue = pool.outside.poller_facts(poller), poller.queue_set.queue
-    # While it boots or drains, only its loop is judged: it may have no queue to receive from, or no wish to.
-    receives = poller.ready_at and poller.queue_set.state in (SetState.STARTING, SetState.RUNNING) and not pool.paused
+    receives = poller.queue_set.budget is None and not pool.paused
     return stuck(
         progress=facts.progress,
         received_at=facts.received_at,
         quiet_until=facts.quiet_until if receives else float("inf"),
-        fair_from=max(poller.started_at, poller.ready_at, pool.awake_since),
+        fair_from=max(poller.ready_at, pool.awake_since),
         now=now,
         visibility_timeout=queue.visibility_timeout,
         wait=queue.wait,

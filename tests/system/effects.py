@@ -1,0 +1,76 @@
+"""The application of the system tests: each handler function leaves one line per step in a file that only grows."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from worker import Forward, Message, Reject, Retry
+
+_FILE = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def effect(step: str, message: Message) -> None:
+    """One write below PIPE_BUF: whole or absent, whoever dies. The text is the producer's number in the body."""
+    number = message.body.split(b" ", 1)[0].decode()
+    os.write(_FILE, f"{step} {number} {message.id} {os.getpid()} {time.monotonic_ns()}\n".encode())
+
+
+def record(message: Message) -> None:
+    """An effect, at once."""
+    effect("end", message)
+
+
+def short(message: Message) -> None:
+    """A millisecond or so of waiting, then an effect: a kill finds many of these running."""
+    effect("start", message)
+    time.sleep(0.001 * (int(message.body.split(b" ", 1)[0]) % 4))
+    effect("end", message)
+
+
+def seconds(message: Message) -> None:
+    """Takes as many seconds as the body's second word says."""
+    effect("start", message)
+    end = time.monotonic() + float(message.body.split(b" ")[1])
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(left)
+    effect("end", message)
+
+
+def spin(message: Message) -> None:
+    """The same without ever letting go of the interpreter for long."""
+    effect("start", message)
+    end = time.monotonic() + float(message.body.split(b" ")[1])
+    while time.monotonic() < end:
+        sum(range(10_000))
+    effect("end", message)
+
+
+def by_word(message: Message) -> Forward | None:
+    """Does what the body's second word says."""
+    word = message.body.split(b" ")[1].decode()
+    if word == "reject":
+        raise Reject("told to")
+    if word == "retry":
+        raise Retry(after=0)
+    if word == "raise":
+        raise RuntimeError("told to")
+    if word == "exit":
+        raise SystemExit(0)
+    if word == "_exit":
+        os._exit(0)
+    if word == "crash":
+        effect("start", message)
+        os.abort()
+    if word == "print":
+        print("text of the user \x00\x1b[31m", flush=True)
+        os.write(1, b"\xff" * 100_000)
+        os.write(2, b"{not json\n")
+    if word == "forward":
+        return Forward(queue=os.environ["TARGET"], body=b"forwarded " + message.body)
+    if word == "hang":
+        effect("start", message)
+        while True:
+            time.sleep(1000)
+    effect("end", message)
+    return None

@@ -1,0 +1,74 @@
+"""SIGKILL of any process at any instant: nothing is lost, nothing hangs, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+
+from tests.system.conftest import alive
+from tests.system.pool import Pool, eventually
+
+MESSAGES = 20_000
+SECONDS = 20.0
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, unless it is gone already."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def test_twenty_seconds_of_kills_lose_nothing(pools: Callable[..., Pool]) -> None:
+    """20,000 messages, pollers and handlers killed at random: every effect happens, and few happen twice."""
+    pool = pools("short", visibility_timeout=30, handlers=2, pollers=1)
+    pool.send([f"{number} {'x' * 200}" for number in range(MESSAGES)])
+    pool.start()
+    assert pool.process is not None
+    before = psutil.Process(pool.process.pid).num_fds()
+    chance = random.Random(4)
+    kills = {"handlers": 0, "pollers": 0}
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        kind = "pollers" if chance.random() < 0.2 else "handlers"
+        pids = pool.pids(kind)
+        if pids:
+            kill(chance.choice(pids))
+            kills[kind] += 1
+        time.sleep(chance.uniform(0.05, 0.3))  # the storm's own rhythm
+    eventually(lambda: len(pool.effects()) == MESSAGES, seconds=60, why=f"all effects, {len(pool.effects())}")
+    pool.wait_empty(seconds=60)
+    effects = pool.effects()
+    assert kills["handlers"] > 20 and kills["pollers"] > 4  # noqa: PT018 - it was a storm
+    assert len(effects) == MESSAGES, "lost"
+    # A kill of a handler repeats at most what it ran; a kill of a poller repeats nothing.
+    duplicates = sum(count - 1 for count in effects.values())
+    assert duplicates <= kills["handlers"], (duplicates, kills)
+    assert pool.depth(pool.dead) == (0, 0)
+    eventually(lambda: psutil.Process(pool.process.pid).num_fds() <= before, seconds=5, why="no descriptor left behind")
+    assert pool.stop() == 0
+
+
+def test_the_supervisors_death_ends_all_and_loses_nothing(pools: Callable[..., Pool]) -> None:
+    """Killed again and again, and started anew as systemd would: every effect happens, no orphan stays."""
+    pool = pools("short", visibility_timeout=30, wait=1, handlers=2)
+    pool.send([f"{number} x" for number in range(3000)])
+    trees: list[psutil.Process] = []
+    for _ in range(4):
+        pool.start()
+        trees += pool.tree()
+        eventually(lambda: pool.queue()["counters"]["received"] > 200, seconds=20, why="under load")
+        assert pool.process is not None
+        pool.process.kill()
+        pool.process.wait()
+    pool.start()
+    eventually(lambda: not any(alive(one) for one in trees), seconds=15, why="no orphan after a killed supervisor")
+    eventually(lambda: len(pool.effects()) == 3000, seconds=60, why=f"all effects, {len(pool.effects())}")
+    pool.wait_empty(seconds=60)
+    assert pool.stop() == 0
