@@ -1,4 +1,4 @@
-"""Every process: the settings of one pool, frozen and already valid. `configfile` reads and checks them."""
+"""Every process: the settings of one pool, frozen and already valid. `worker.config` reads and checks them."""
 
 from __future__ import annotations
 

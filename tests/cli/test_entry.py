@@ -17,7 +17,7 @@ def test_without_a_command_it_teaches(capsys: pytest.CaptureFixture[str]) -> Non
     assert main([]) == 0
     shown = capsys.readouterr().out
     for command in COMMANDS:
-        assert f"\n    {command} " in shown
+        assert f"\n  {command} " in shown
     assert "worker init" in shown
     assert "exit codes" in shown
 
@@ -91,14 +91,14 @@ def test_python_m_worker_is_worker() -> None:
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
-    """`worker | head -1` ends without a word on standard error."""
+    """`worker check --json | head -1` ends without a word on standard error."""
     source = """
 import os, sys
 from worker.cli import main
 read, write = os.pipe()
 os.close(read)
 os.dup2(write, 1)
-sys.exit(main([]))
+sys.exit(main(["check", "--json", "--config", "/nowhere/worker.toml"]))
 """
     child = subprocess.run([sys.executable, "-c", source], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     assert child.stderr == ""

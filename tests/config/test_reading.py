@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.config import ConfigError, find_control_socket, load, load_text, parse_override
-from worker.config.schema import QUEUE, RETRY, WORKER
+from worker.config.queue_keys import QUEUE, RETRY
+from worker.config.worker_keys import WORKER
 from worker.settings import QueueSettings, RetrySettings, Settings, from_json, to_json
 
 SMALLEST = '[queues.orders]\nname = "orders"\nhandler = "shop:place"\n'

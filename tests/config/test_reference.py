@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worker.config.queue_keys import QUEUE, RETRY
 from worker.config.reference import page, summary
-from worker.config.schema import QUEUE, RETRY, WORKER
+from worker.config.worker_keys import WORKER
 from worker.settings import QueueSettings, RetrySettings, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"

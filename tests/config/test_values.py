@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.config.environment import BadReference
-from worker.config.schema import QUEUE, RETRY, WORKER, Key, Type
+from worker.config.queue_keys import QUEUE, RETRY
+from worker.config.schema import Key, Type
 from worker.config.values import MISSING, BadValue, Given, convert
+from worker.config.worker_keys import WORKER
 
 ANY_TOML = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -89,6 +89,8 @@ class Parts:
         self.alarm = Alarm()
         self.endings = Endings(lambda: Log(human=False), self.links, self.stream)
         self.pollers: list[Channel] = []
+        self.errors: list[Exception] = []  #: that ended the stream thread, where a test starts it
+        self._finished = False
         self.loop = Loop(
             function,
             queue="orders",
@@ -137,8 +139,14 @@ class Parts:
         """What the newest poller can read now."""
         return Heard().take(self.poller.receive())
 
+    def finish(self, patience: float) -> None:
+        """As a handler does it at its end."""
+        self.links.finish(patience)
+        self._finished = True
+
     def close(self) -> None:
         """Close every descriptor."""
-        self.links.close()
+        if not self._finished:
+            self.links.close()
         for channel in (self.control, *self.pollers):
             channel.close()

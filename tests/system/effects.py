@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -71,6 +72,17 @@ def by_word(message: Message) -> Forward | None:
     if word == "hang":
         effect("start", message)
         while True:
-            time.sleep(1000)
+            with contextlib.suppress(BaseException):  # the soft exception too
+                time.sleep(1000)
     effect("end", message)
     return None
+
+
+def orphan(message: Message) -> None:
+    """Leaves a grandchild behind, which ends a little later under whoever adopts it."""
+    if os.fork() == 0:
+        if os.fork() == 0:
+            time.sleep(0.5)
+        os._exit(0)
+    os.wait()
+    effect("end", message)

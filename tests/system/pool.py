@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import boto3
 import psutil
 from botocore.config import Config
 
+from worker.config import load
+from worker.settings import to_json
 from worker.testing.sqs_server.process import SqsServerProcess
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +56,7 @@ class Pool:
         self.sqs = client(server.url)
         suffix = ".fifo" if fifo else ""
         self.fifo = fifo
-        name = f"w{folder.name[-24:]}".replace("_", "-").rstrip("-")
+        name = f"{folder.parent.name}-{folder.name}"  # the server is shared: no other test may know these queues
         extra = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
         self.dead = self.sqs.create_queue(QueueName=f"{name}-dead{suffix}", Attributes=extra)["QueueUrl"]
         policy = {"deadLetterTargetArn": self.attribute("QueueArn", self.dead), "maxReceiveCount": 10}
@@ -83,17 +86,25 @@ class Pool:
 
     # --- the process
 
-    def start(self, *command: str, ready: bool = True) -> None:
-        """Start `worker run`; waits until every process of it is ready."""
+    def start(self, *prefix: str, ready: bool = True, unchecked: dict[str, Any] | None = None) -> None:
+        """Start `worker run`; waits until every process of it is ready.
+
+        `prefix` is a command that starts it; `unchecked` are queue settings that the config file would refuse.
+        """
+        command = [*prefix, sys.executable, "-m", "worker", "run", "--config", str(self.config)]
+        settings = b""
+        if unchecked is not None:
+            command = [*prefix, sys.executable, "-m", "tests.system.run_settings"]
+            loaded = load(self.config, self.environment)
+            queues = (replace(loaded.queues[0], **unchecked),)
+            settings = json.dumps(to_json(replace(loaded, queues=queues))).encode()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, sys.executable, "-m", "worker", "run", "--config", str(self.config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-                cwd=ROOT,
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self.environment, cwd=ROOT
             )
+        assert self.process.stdin is not None
+        self.process.stdin.write(settings)
+        self.process.stdin.close()
         if ready:
             eventually(lambda: self.state() == "running", seconds=30, why=f"running\n{self.log.read_text()[-4000:]}")
 

@@ -77,11 +77,9 @@ def _as_json(settings: Settings | None, problems: tuple[Problem, ...]) -> dict[s
 def _show(settings: Settings) -> None:
     rows = [_row(queue) for queue in settings.queues]
     if sys.stdout.isatty():
-        from rich.console import Console
+        from worker.cli.tables import show, table
 
-        from worker.cli.tables import table
-
-        Console().print(table(_HEADINGS, rows, title=f"ok: {settings.name} ({settings.config})"))
+        show(table(_HEADINGS, rows, title=f"ok: {settings.name} ({settings.config})"))
         return
     for row in rows:
         print(

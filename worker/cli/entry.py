@@ -36,7 +36,7 @@ _EXAMPLES = """\
 first steps:
   worker demo                          everything at work, on this machine
   worker init shop && cd shop          a first handler of your own
-  worker dev --send '{"hello": 1}'     run it against an embedded SQS
+  worker dev --send '{"total": 1}'     run it against an embedded SQS
   worker run --config worker.toml      the main job, with AWS
 
 """
@@ -74,33 +74,28 @@ def _run(words: list[str]) -> int:
 
 def _parser(*, chosen: str) -> argparse.ArgumentParser:
     """The parser of all commands, with the arguments of the chosen one only."""
+    # The list is ours: argparse would break the line of the longest name.
+    listed = "".join(f"  {name:11} {summary}\n" for name, (_, summary) in COMMANDS.items())
     parser = _Parser(
         prog="worker",
+        usage="worker COMMAND [options]",
         description=_DESCRIPTION,
-        epilog=_EXAMPLES + exits.EPILOG,
-        formatter_class=_Formatter,
+        epilog=f"commands (each has --help, with examples):\n{listed}\n{_EXAMPLES}{exits.EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS, prog="worker")
     for name, (module_name, summary) in COMMANDS.items():
         command = commands.add_parser(
             name,
-            help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=_Formatter,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:
             module = importlib.import_module(module_name)
             command.epilog = module.EPILOG if isinstance(module.EPILOG, str) else module.EPILOG[name]
             module.add_arguments(command)
     return parser
-
-
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps our examples as they are, and every command beside its summary."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28)
 
 
 class _Parser(argparse.ArgumentParser):

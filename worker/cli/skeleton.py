@@ -35,8 +35,7 @@ _TEST = '''\
 """The handler function, run as the pool runs it, without SQS."""
 
 from handlers import handle
-from worker.message import Kind
-from worker.testing import run_inline
+from worker.testing.run_inline import Kind, run_inline
 
 
 def test_an_order_is_done() -> None:

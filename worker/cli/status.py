@@ -111,13 +111,9 @@ def _show_plain(status: dict[str, Any]) -> None:
 
 
 def _show_tables(status: dict[str, Any]) -> None:
-    from rich.console import Console
+    from rich.text import Text
 
-    from worker.cli.tables import table
+    from worker.cli.tables import show, table
 
-    console = Console()
-    console.print(headline(status), style="bold", markup=False)
-    console.print(table(QUEUE_HEADINGS, queue_rows(status)))
-    console.print(table(PROCESS_HEADINGS, process_rows(status)))
-    for line in reasons(status):
-        console.print(line, style="yellow", markup=False)
+    queues, processes = table(QUEUE_HEADINGS, queue_rows(status)), table(PROCESS_HEADINGS, process_rows(status))
+    show(Text(headline(status), style="bold"), queues, processes, *(Text(line, "yellow") for line in reasons(status)))

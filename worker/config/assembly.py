@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from worker.config import rules, shapes
+from worker.config.queue_keys import QUEUE
 from worker.config.report import Report
-from worker.config.schema import QUEUE, WORKER, Key
+from worker.config.schema import Key
+from worker.config.worker_keys import WORKER
 from worker.settings import QueueSettings, Settings
 
 #: The longest long poll of SQS, in seconds; what poll_interval asks above it is a pause.

@@ -12,8 +12,8 @@ from worker.config.overrides import Override, apply
 from worker.config.permissions import check_permissions
 from worker.config.problems import ConfigError, Problem, nearest
 from worker.config.report import Report
-from worker.config.schema import WORKER
 from worker.config.tables import read_queues, read_table
+from worker.config.worker_keys import WORKER
 from worker.settings import Settings
 
 

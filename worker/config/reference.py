@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from worker.config.schema import QUEUE, RETRY, WORKER, Key, Type, default
+from worker.config.queue_keys import QUEUE, RETRY
+from worker.config.schema import Key, Type, default
 from worker.config.values import number
+from worker.config.worker_keys import WORKER
 from worker.settings import QueueSettings, RetrySettings, Settings
 
 _INTRODUCTION = """\

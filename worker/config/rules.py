@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from worker.config import shapes
-from worker.config.schema import LONGEST_VISIBILITY
+from worker.config.queue_keys import LONGEST_VISIBILITY
 from worker.config.values import number
 from worker.settings import POLL_GRACE, QueueSettings, Settings
 

@@ -8,8 +8,9 @@ from typing import Any
 from worker.config import shapes
 from worker.config.environment import BadReference
 from worker.config.problems import nearest
+from worker.config.queue_keys import QUEUE, RETRY
 from worker.config.report import Report
-from worker.config.schema import QUEUE, RETRY, Key
+from worker.config.schema import Key
 from worker.config.values import MISSING, BadValue, convert
 from worker.settings import RetrySettings
 

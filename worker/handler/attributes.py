@@ -24,7 +24,7 @@ def decode(raw: Mapping[str, Mapping[str, str]]) -> dict[str, MessageAttribute]:
 def _decode_one(value: Mapping[str, str]) -> MessageAttribute:
     kind = value["DataType"]
     if kind.startswith("Binary"):
-        return MessageAttribute(kind, binascii.a2b_base64(value["BinaryValue"]))
+        return MessageAttribute(kind, binascii.a2b_base64(value["BinaryValue"], strict_mode=True))
     return MessageAttribute(kind, value["StringValue"])
 
 

@@ -64,7 +64,6 @@ class Endings:
             os._exit(os.EX_TEMPFAIL)
         log = self._open_log()  # anew: the descriptor of the old one may be somebody else's by now
         log.error("handler_failed", error=describe(error), traceback=describe_traceback(error))
-        flush_user_output()
         os._exit(os.EX_SOFTWARE)
 
     def disown(self) -> None:

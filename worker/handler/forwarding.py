@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from worker.handler.attributes import encode
 from worker.message import Forward, Kind
 from worker.protocol import Outcome
@@ -9,6 +11,8 @@ from worker.protocol import Outcome
 #: Bytes of a body. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 _LONGEST = 1024 * 1024
 _LONGEST_DELAY = 900  #: seconds
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_ID = re.compile(r"[!-~]{1,128}")
 #: What SQS refuses in a body (InvalidMessageContents): these bytes of UTF-8, and the noncharacters U+FFFE and U+FFFF.
 _CONTROL = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 _FFFE, _FFFF = b"\xef\xbf\xbe", b"\xef\xbf\xbf"
@@ -49,6 +53,8 @@ def _checked_body(body: object) -> bytes:
 
 
 def _checked_id(name: str, value: object) -> str | None:
-    if value is None or (isinstance(value, str) and 0 < len(value) <= 128 and value.isascii() and value.isprintable()):
+    if value is None:
+        return None
+    if isinstance(value, str) and _ID.fullmatch(value):
         return value
-    raise ValueError(f"Forward({name}={value!r}): SQS takes 1 to 128 printable ASCII characters")
+    raise ValueError(f"Forward({name}={value!r}): SQS takes 1 to 128 ASCII letters, digits and punctuation marks")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+from _thread import get_ident
 from types import FrameType
 
 from worker.message import Message, SoftTimeout
@@ -13,6 +14,9 @@ from worker.message import Message, SoftTimeout
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: Job control; a handler has no terminal.
 _JOB_CONTROL = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP)
+
+#: The signal masks of threads that are forking.
+_masks: dict[int, set[int | signal.Signals]] = {}
 
 
 class Alarm:
@@ -42,7 +46,7 @@ def listen(alarm: Alarm) -> None:
     for number in _JOB_CONTROL:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, alarm.go_off)
-    os.register_at_fork(after_in_child=_restore)
+    os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_restore)
 
 
 def dump_stacks_to(fd: int) -> None:
@@ -55,7 +59,17 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
     return
 
 
+def _hold_back() -> None:
+    # A parent may terminate its child at once: till the child has its own signal handlers, the signal has to wait.
+    _masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, _IGNORED)
+
+
+def _let_through() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop(get_ident()))
+
+
 def _restore() -> None:
     for number in _IGNORED:
         if signal.getsignal(number) is _ignore:
             signal.signal(number, signal.SIG_DFL)
+    _let_through()

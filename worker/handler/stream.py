@@ -96,6 +96,8 @@ class Stream:
         if channel is None:
             return False
         frames = channel.receive()
+        if any(frame.kind == StreamFrame.RECALL for frame in frames):
+            frames += channel.receive()  # only another look shows whether the poller is still there
         for frame in frames:
             if frame.kind == StreamFrame.MESSAGES:
                 self.inbox.extend(read_messages(frame))

@@ -29,7 +29,7 @@ class Restarts:
 
 def died_early(history: Restarts, *, started_at: float, now: float, chance: float) -> Restarts:
     """A child died before READY. Children that were started together and die together are one failure, not many."""
-    if started_at < history.failed_at:
+    if started_at <= history.failed_at:
         return history
     return replace(_failed(history, now=now, chance=chance), deaths=history.deaths + 1)
 

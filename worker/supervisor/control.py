@@ -19,6 +19,10 @@ CLIENTS = 8
 #: Bytes of a request, and seconds from connecting to having read the answer.
 LONGEST, PATIENCE = 64 * 1024, 5.0
 
+#: Seconds without new clients after one could not be accepted.
+REST = 1.0
+#: Reads of what a client has sent too much, before it is closed.
+_UNREAD = 16
 #: Takes a request line, and a function for its answer, which may be called later.
 Ask = Callable[[bytes, Reply], None]
 
@@ -32,6 +36,7 @@ class Client:
         self.request = bytearray()
         self.answer: memoryview | None = None
         self.asked = False
+        self.refusal = ""  #: why it gets nothing
         self.waits_for = selectors.EVENT_READ  #: 0 while there is nothing to wait for but the answer
 
     def fileno(self) -> int:
@@ -49,6 +54,7 @@ class Control:
         self._clients: set[Client] = set()
         self._place = address.claim(Path(path)) if path else None
         self._accepting = False
+        self._rest_until = float("inf")
         self._listen()
 
     def accept(self, *, now: float) -> None:
@@ -58,7 +64,10 @@ class Control:
         try:
             connection, _ = self._place.listener.accept()
         except OSError:
-            return  # it left, or there are no descriptors: it is announced again
+            # It left, or there is no descriptor for it: then it is announced again and again, and we would spin.
+            self._rest_until = now + REST
+            self._listen()
+            return
         connection.setblocking(False)
         client = Client(connection, until=now + PATIENCE)
         self._clients.add(client)
@@ -66,8 +75,8 @@ class Control:
         self._listen()
         user = platform.peer_user(connection)
         if user not in (0, os.geteuid()):
+            client.refusal = f"user {user} may not control the pool of user {os.geteuid()}"
             self._refuse(user)
-            self._reply(client, refused(f"user {user} may not control the pool of user {os.geteuid()}"))
 
     def ready(self, client: Client, mask: int) -> None:
         """The selector announces a client."""
@@ -80,7 +89,10 @@ class Control:
         """Close clients that are out of time; returns when the next will be."""
         for client in [client for client in self._clients if client.until <= now]:
             self._close(client)
-        return min((client.until for client in self._clients), default=float("inf"))
+        if self._rest_until <= now:
+            self._rest_until = float("inf")
+            self._listen()
+        return min((*(client.until for client in self._clients), self._rest_until))
 
     def close(self) -> None:
         """Close everything, and remove the socket if it is still ours."""
@@ -93,8 +105,8 @@ class Control:
             self._place = None
 
     def _listen(self) -> None:
-        """Listen exactly while there is room for a client."""
-        wanted = self._place is not None and len(self._clients) < CLIENTS
+        """Listen exactly while there is room for a client, and a descriptor."""
+        wanted = len(self._clients) < CLIENTS and self._rest_until == float("inf")
         if self._place is not None and wanted is not self._accepting:
             self._accepting = wanted
             if wanted:
@@ -118,7 +130,10 @@ class Control:
             self._reply(client, refused(f"a request is one line of at most {LONGEST} bytes"))
         elif end or (line and not data):
             client.asked = True
-            self._ask(bytes(line), lambda answer: self._reply(client, answer))
+            if client.refusal:
+                self._reply(client, refused(client.refusal))
+            else:
+                self._ask(bytes(line), lambda answer: self._reply(client, answer))
         elif not data:
             self._close(client)
 
@@ -157,5 +172,16 @@ class Control:
         if client in self._clients:
             self._wait(client, 0)
             self._clients.remove(client)
+            _empty(client.connection)
             client.connection.close()
             self._listen()
+
+
+def _empty(connection: socket.socket) -> None:
+    """Take what is unread: closed over it, the connection would be reset, and the answer with it."""
+    try:
+        for _ in range(_UNREAD):
+            if not connection.recv(LONGEST):
+                return
+    except OSError:
+        return

@@ -81,7 +81,7 @@ def _drained(_: Pool, child: Child, header: Any, now: float) -> None:
 
 
 def _failed(_: Pool, child: Child, header: Any, now: float) -> None:
-    child.failure = str(header["reason"])
+    child.failure, child.refused = str(header["reason"]), True
     child.expected_dead = min(child.expected_dead, now + TO_END)
 
 

@@ -55,7 +55,7 @@ class Pool:
     settings: Settings
     outside: Outside
     log: Log
-    read_settings: Callable[[], Settings]  #: raises ValueError or OSError, with a text
+    read_settings: Callable[[], Settings]  #: raises ValueError, with a text, if the file is bad
     pid: int
     started_at: float
     sets: list[QueueSet] = field(default_factory=list)  #: oldest first

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from mmap import mmap
@@ -87,14 +86,13 @@ class Process:
             self._selector.unregister(self.control)
 
     def look(self, read: Callable[[mmap], _Facts], nothing: _Facts) -> _Facts:
-        """What its slot says; `nothing` if that is nonsense: user code lives beside the writer, and must not hurt us.
+        """What its slot says; `nothing` if that is nonsense (user code lives beside the writer), or cannot be read now.
 
         The slot is mapped for the moment of looking, because a mapping costs a descriptor and we look rarely.
         """
         try:
-            with platform.map_file(self.slot) as memory:
-                return read(memory)
-        except (ValueError, struct.error):
+            return read(platform.map_file(self.slot))
+        except (ValueError, TypeError, LookupError, OSError):
             return nothing
 
     def stacks(self) -> str:

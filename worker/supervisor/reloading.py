@@ -29,9 +29,10 @@ def request(pool: Pool, *, now: float) -> str:
         return ""
     try:
         config = pool.read_settings()
-    except (ValueError, OSError) as error:
-        pool.log.error("reload_aborted", reason=str(error))
-        return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the new config, the old pool works
+        reason = str(error) or type(error).__name__
+        pool.log.error("reload_aborted", reason=reason)
+        return reason
     _begin(pool, config, now=now)
     return ""
 

@@ -72,7 +72,8 @@ class Child:
     ready_at: float = 0.0
     poller: Child | None = None  #: of a handler: the process its stream leads to, which may be dead by now
     deadline_told: float | None = None  #: of a poller: the deadline of the last DRAIN sent
-    failure: str = ""  #: why it says that it cannot boot
+    failure: str = ""  #: why it cannot boot, or has to be replaced
+    refused: bool = False  #: it says itself that it cannot boot: no second try helps
     caused: bool = False  #: we stopped or killed it, for no fault of its own
     overdue: bool = False  #: killed at the end of the ladder
     ladder: Ladder | None = None

@@ -24,12 +24,13 @@ def begin(pool: Pool, config: Settings, *, now: float) -> None:
 def step(pool: Pool, *, now: float, chance: float) -> float:
     """Do what is due; returns the seconds until something else is, if nothing happens."""
     watching.wake(pool, now=now)
-    due = [watching.step(pool, now=now), overdue.step(pool, now=now), stacks.step(pool, now=now)]
+    due = [overdue.step(pool, now=now), stacks.step(pool, now=now)]
     for queue_set in list(pool.sets):
-        due.append(stopping.step(pool, queue_set, now))
         due.append(filling.fill(pool, queue_set, now=now, chance=chance))
+        due.append(stopping.step(pool, queue_set, now))
         _note_readiness(pool, queue_set, now)
     due.append(reloading.step(pool, now=now))
+    due.append(watching.step(pool, now=now))
     stopping.finish(pool, now)
     if pool.state() != pool.state_shown:
         pool.state_shown, pool.state_since = pool.state(), now

@@ -59,6 +59,8 @@ def _stuck(pool: Pool, poller: Child, now: float) -> str:
         # It tries for as long as it takes to reach AWS: a dependency that is down is no reason to restart anything.
         return ""
     facts, queue = pool.outside.poller_facts(poller), poller.queue_set.queue
+    if not facts.pid:
+        return ""  # we could not look: no descriptor was free for it
     receives = poller.queue_set.budget is None and not pool.paused
     return stuck(
         progress=facts.progress,

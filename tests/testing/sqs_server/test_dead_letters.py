@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Sqs
+    from tests.testing.sqs_server.model import Sqs
 
 
 def pair(sqs: Sqs, most: int, suffix: str = "") -> tuple[str, str]:
@@ -224,7 +224,11 @@ def test_what_a_move_task_refuses(sqs: Sqs) -> None:
     fifo = sqs.create("x.fifo")
     cases: list[tuple[dict[str, Any], str, int]] = [
         ({"SourceArn": sqs.arn(plain)}, "Source queue must be configured as a Dead Letter Queue.", 400),
-        ({"SourceArn": dead_arn + "x"}, "The resource that you specified for the SourceArn parameter doesn't exist.", 404),
+        (
+            {"SourceArn": dead_arn + "x"},
+            "The resource that you specified for the SourceArn parameter doesn't exist.",
+            404,
+        ),
         (
             {"SourceArn": dead_arn, "DestinationArn": dead_arn + "x"},
             "The resource that you specified for the DestinationArn parameter doesn't exist.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Sqs
+    from tests.testing.sqs_server.model import Sqs
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_purge_forgets_deduplication_ids(sqs: Sqs, url: str) -> None:
     assert sqs.bodies(url) == ["2"]
 
 
-ATTEMPT = {"ReceiveRequestAttemptId": "attempt-1"}
+ATTEMPT: dict[str, Any] = {"ReceiveRequestAttemptId": "attempt-1"}
 
 
 def test_a_repeated_attempt_gets_the_same_messages_and_receipts(sqs: Sqs, url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from worker.testing.sqs_server.broker import Options
 
 if TYPE_CHECKING:
-    from conftest import Sqs
+    from tests.testing.sqs_server.model import Sqs
 
 STANDARD, FIFO = "q", "q.fifo"
 EXPIRED = "Reason: The receipt handle has expired."

@@ -10,7 +10,7 @@ import pytest
 from worker.testing.sqs_server.broker import Options
 
 if TYPE_CHECKING:
-    from conftest import Sqs
+    from tests.testing.sqs_server.model import Sqs
 
 
 def test_messages_come_in_the_order_they_were_sent(sqs: Sqs) -> None:
@@ -78,7 +78,9 @@ def test_visibility_zero_returns_a_message_at_once(sqs: Sqs) -> None:
     assert sqs.bodies(url) == ["a", "b"]
 
 
-@pytest.mark.parametrize(("queue_delay", "own_delay", "delay"), [("0", 5, 5), ("7", None, 7), ("7", 0, 0), ("0", None, 0)])
+@pytest.mark.parametrize(
+    ("queue_delay", "own_delay", "delay"), [("0", 5, 5), ("7", None, 7), ("7", 0, 0), ("0", None, 0)]
+)
 def test_a_delayed_message_appears_after_its_delay(
     sqs: Sqs, queue_delay: str, own_delay: int | None, delay: int
 ) -> None:

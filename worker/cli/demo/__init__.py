@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 
 from worker.cli import exits
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     from worker.cli.demo.views import choose
 
     application = find(args.application)
+    # A kill cleans up as Ctrl-C does: pool, server and temporary folder go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with choose(json=args.json, terminal=sys.stdout.isatty()) as view:
         balance = show(application, messages=args.messages, handlers=args.handlers, view=view)
     faults = balance.faults()

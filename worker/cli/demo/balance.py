@@ -22,7 +22,8 @@ class Balance:
     depths: Mapping[str, int]  #: messages in each queue at the end, as the broker says
     sources: frozenset[str]  #: the queues that had to become empty
     dead_letters: frozenset[str]  #: dead-letter queues that nothing takes from
-    seconds: float  #: from the first receive to the last settlement
+    seconds: float  #: from the first receive to the last settlement, the retries of broken messages included
+    peak: float  #: messages settled for good a second, in the best few seconds
     handlers: int
     exit_code: int | None  #: of the pool; None: it had to be killed
     reasons: tuple[str, ...] = field(default=())  #: what went wrong on the way
@@ -46,11 +47,6 @@ class Balance:
     def handled(self) -> int:
         """Messages that were handled and deleted."""
         return self.counters.get("deleted", 0)
-
-    @property
-    def per_second(self) -> float:
-        """Messages settled for good, a second."""
-        return (self.handled + self.buried) / self.seconds if self.seconds > 0 else 0.0
 
     def faults(self) -> list[str]:
         """Everything that keeps this from being a success, a line each."""
@@ -76,14 +72,14 @@ class Balance:
         count = self.counters.get
         deliveries = " + ".join(f"{count(name, 0):,} {name.replace('_', '-')}" for name in ENDINGS)
         lines = [
-            f"{self.application}: {self.sent:,} messages in {span(self.seconds)}, {rate(self.per_second)}, "
-            f"{self.handlers} handlers",
+            f"{self.application}: {self.sent:,} messages in {span(self.seconds)}, {rate(self.peak)} at best, "
+            f"by {self.handlers} handlers",
             f"deliveries: {count('received', 0):,} received = {deliveries} + {self.left:,} left",
             f"messages:   {self.sent:,} sent = {self.handled:,} handled + {self.buried:,} in dead-letter queues + "
             f"{self.remaining:,} left",
         ]
         lines += [f"            {depth:,} now in {name}" for name, depth in sorted(self.depths.items()) if depth]
-        return [*lines, "the numbers balance, and the pool stopped cleanly" if not self.faults() else ""]
+        return lines if self.faults() else [*lines, "the numbers balance, and the pool stopped cleanly"]
 
     def to_json(self) -> dict[str, Any]:
         """The same, for programs."""
@@ -99,7 +95,7 @@ class Balance:
             "queues": dict(self.depths),
             "handlers": self.handlers,
             "seconds": round(self.seconds, 3),
-            "messages_per_second": round(self.per_second, 1),
+            "peak_messages_per_second": round(self.peak, 1),
             "exit_code": self.exit_code,
             "balanced": not self.faults(),
             "faults": self.faults(),

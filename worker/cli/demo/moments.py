@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 #: Seconds over which the rate is taken.
@@ -17,16 +17,12 @@ class Moment:
 
     seconds: float  #: since the pool was started
     sent: int
-    status: Mapping[str, Any] | None  #: the pool's answer, None as long as it starts
-    counters: Mapping[str, int]
-    depths: Mapping[str, int]  #: messages in each queue, hidden and delayed ones included
-    buried: int  #: messages in dead-letter queues that nothing takes from
-    rate: float  #: messages settled for good, a second
-
-    @property
-    def finished(self) -> int:
-        """Messages that were handled, or ended in a dead-letter queue."""
-        return self.counters.get("deleted", 0) + self.buried
+    status: Mapping[str, Any] | None = None  #: the pool's answer, None as long as it starts
+    counters: Mapping[str, int] = field(default_factory=dict)  #: the pool's, over all queues
+    depths: Mapping[str, int] = field(default_factory=dict)  #: messages in each queue, hidden and delayed ones too
+    finished: int = 0  #: messages that are in no source queue any more
+    buried: int = 0  #: messages in dead-letter queues that nothing takes from
+    rate: float = 0.0  #: messages finished a second, lately
 
 
 class Meter:

@@ -5,32 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from worker.cli import exits
 from worker.cli.demo.application import Application
-from worker.cli.demo.balance import Balance, totals
-from worker.cli.demo.moments import Meter, Moment
+from worker.cli.demo.balance import Balance
 from worker.cli.demo.views import View
+from worker.cli.demo.watch import Watch
 from worker.cli.embedded import REGION, embedded_sqs, environment
 from worker.cli.pool_process import PoolProcess
 from worker.config import ConfigError, load, parse_override
-from worker.testing.sqs_server.process import SqsServerProcess
 
-#: Seconds between two looks.
-_PERIOD = 0.25
-#: Seconds until a demonstration that does not come to its end is drained anyway: make demo promises 60 in all.
-_PATIENCE = 50.0
-#: Seconds after the queues are empty in which the pool's own counters must agree; pollers publish every 5 s or sooner.
-_SETTLING = 6.0
 #: Seconds for the drain: `wait` is 1 here, and nothing runs any more.
 _DRAIN = 20.0
-#: Bytes of the pool's log that are shown if it fails.
-_TAIL = 4000
+#: Lines of the pool's log that are shown if it fails.
+_GIST = 10
 #: Broken messages come back at once, so that they reach the dead-letter queue before the audience leaves.
-_QUICK = ("wait=1", "poll_interval=", "retry.first=1", "retry.most=1")
+_QUICK = ("wait=1", "retry.first=1", "retry.most=1")
 
 
 def show(application: Application, *, messages: int, handlers: int | None, view: View) -> Balance:
@@ -48,13 +40,13 @@ def show(application: Application, *, messages: int, handlers: int | None, view:
         view.say(f"worker run --config {application.config}")
         log_path = Path(folder) / "pool.log"
         with log_path.open("wb") as log, PoolProcess(config, environ=environ, sets=sets, log=log) as pool:
-            watch = _Watch(application, server, pool=pool, socket=f"{folder}/control.sock", sent=sent, view=view)
-            reasons = watch.until_drained()
-            view.say("drained; stopping the pool")
+            watch = Watch(plan, server, pool=pool, socket=f"{folder}/control.sock", sent=sent)
+            reasons = watch.until_drained(view)
+            view.say("stopping the pool" if reasons else "all queues are empty; stopping the pool")
             code = pool.stop(patience=_DRAIN) if pool.code is None else pool.code
         if code != 0:
-            reasons += (f"the pool's log ends with:\n{_tail(log_path)}",)
-        return watch.balance(handlers=count, exit_code=code, reasons=reasons)
+            reasons += (f"the pool's log says:\n{_gist(log_path)}",)
+        return watch.balance(application.name, handlers=count, exit_code=code, reasons=reasons)
 
 
 def _provision(application: Application, endpoint: str) -> dict[str, str]:
@@ -115,91 +107,8 @@ def _configure(
     return str(config), sets, sum(queue.handlers for queue in settings.queues)
 
 
-def _tail(path: Path) -> str:
-    return path.read_bytes()[-_TAIL:].decode(errors="replace").strip()
-
-
-class _Watch:
-    """Looks at pool and broker until all is done."""
-
-    def __init__(
-        self,
-        application: Application,
-        server: SqsServerProcess,
-        *,
-        pool: PoolProcess,
-        socket: str,
-        sent: int,
-        view: View,
-    ) -> None:
-        plan = application.demonstration
-        self._name = application.name
-        self._sources = frozenset(queue.name for queue in plan.queues if queue.source)
-        dead_letters = frozenset(queue.dead_letter for queue in plan.queues if queue.dead_letter)
-        self._dead_letters = dead_letters - self._sources
-        self._server, self._pool, self._socket, self._view = server, pool, socket, view
-        self._sent = sent
-        self._began = time.monotonic()
-        self._meter = Meter()
-        self._first_at = 0.0
-        self._last_at = 0.0
-        self._last: Moment = self._look()
-
-    def until_drained(self) -> tuple[str, ...]:
-        """Returns when every source queue is empty and the pool holds nothing; or with what kept it from that."""
-        emptied: float | None = None
-        while True:
-            time.sleep(_PERIOD)  # the pace of the picture; what is waited for is looked at
-            moment = self._last = self._look()
-            self._view.look(moment)
-            if self._pool.code is not None:
-                return ("the pool ended by itself",)
-            if moment.seconds > _PATIENCE:
-                return (f"not at its end after {_PATIENCE:g} s",)
-            if any(moment.depths.get(name) for name in self._sources):
-                emptied = None
-                continue
-            emptied = moment.seconds if emptied is None else emptied
-            settled = moment.status is not None and not moment.counters.get("in_flight") and self._counted(moment)
-            if settled or moment.seconds - emptied > _SETTLING:
-                return ()
-
-    def balance(self, *, handlers: int, exit_code: int, reasons: tuple[str, ...]) -> Balance:
-        """The figures at the end; the broker's are asked once more, now that the pool is gone."""
-        return Balance(
-            application=self._name,
-            sent=self._sent,
-            counters=self._last.counters,
-            depths=self._depths(),
-            sources=self._sources,
-            dead_letters=self._dead_letters,
-            seconds=self._last_at - self._first_at,
-            handlers=handlers,
-            exit_code=exit_code,
-            reasons=reasons,
-        )
-
-    def _counted(self, moment: Moment) -> bool:
-        """True once the pool's counters tell of every message: they follow what has happened."""
-        return moment.finished == self._sent
-
-    def _look(self) -> Moment:
-        now = time.monotonic() - self._began
-        status = self._pool.status(self._socket)
-        before = getattr(self, "_last", None)
-        counters = totals(status) if status else (before.counters if before else {})
-        depths = self._depths()
-        buried = sum(depths.get(name, 0) for name in self._dead_letters)
-        finished = counters.get("deleted", 0) + buried
-        if not self._first_at and counters.get("received"):
-            self._first_at = self._last_at = before.seconds if before else now
-        if before is None or finished > before.finished:
-            self._last_at = now
-        rate = self._meter.rate(now, finished)
-        return Moment(
-            seconds=now, sent=self._sent, status=status, counters=counters, depths=depths, buried=buried, rate=rate
-        )
-
-    def _depths(self) -> dict[str, int]:
-        """Messages in each queue, whatever hides them, as the broker itself says."""
-        return {name: sum(states.values()) for name, states in self._server.queues().items()}
+def _gist(path: Path) -> str:
+    """The log's errors, or its end if it has none."""
+    lines = path.read_text(errors="replace").splitlines()
+    errors = [line for line in lines if '"level":"error"' in line or "Error" in line]
+    return "\n".join(errors[:_GIST] or lines[-_GIST:])

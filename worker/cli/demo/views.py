@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 
+#: Of a queue's row: up to the leases lost, so that it fits 80 columns.
+_QUEUE_COLUMNS = 7
+
+
 class View(Protocol):
     """Where progress goes."""
 
@@ -50,7 +54,7 @@ class Lines:
         if moment.seconds < self._next:
             return
         self._next = int(moment.seconds) + 1.0
-        print(f"{moment.seconds:6.1f} s  {headline(moment)}", flush=True)
+        print(f"{moment.seconds:6.1f} s  {headline(moment)}  {figures(moment)}", flush=True)
 
 
 class Screen:
@@ -83,12 +87,22 @@ def choose(*, json: bool, terminal: bool) -> Iterator[View]:
 
 
 def headline(moment: Moment) -> str:
-    """The figures of one moment, on one line."""
+    """How far it is, and how fast it goes."""
+    return f"{moment.finished:,} of {moment.sent:,}  {rate(moment.rate)}"
+
+
+def figures(moment: Moment) -> str:
+    """Where the messages are."""
     count = moment.counters.get
     return (
-        f"{moment.finished:,} of {moment.sent:,}  {rate(moment.rate)}  in flight {count('in_flight', 0):,}  "
-        f"deleted {count('deleted', 0):,}  released {count('released', 0):,}  dead-lettered {moment.buried:,}"
+        f"in flight {count('in_flight', 0):,}  deleted {count('deleted', 0):,}  released {count('released', 0):,}  "
+        f"dead-lettered {moment.buried:,}"
     )
+
+
+def _narrow(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Without pid, age and restarts, so that a row fits 80 columns."""
+    return row[:2] + row[3:7]
 
 
 def _picture(moment: Moment) -> Group:
@@ -99,8 +113,11 @@ def _picture(moment: Moment) -> Group:
     from worker.cli.tables import table
 
     bar = ProgressBar(total=max(1, moment.sent), completed=moment.finished, width=60)
-    parts: list[Text | ProgressBar | object] = [Text(f"{span(moment.seconds)}  {headline(moment)}", style="bold"), bar]
+    top = Text(f"{span(moment.seconds)}  {headline(moment)}", style="bold")
+    parts: list[Text | ProgressBar | object] = [top, bar, Text(figures(moment))]
     if moment.status is not None:
         status = dict(moment.status)
-        parts += [table(QUEUE_HEADINGS, queue_rows(status)), table(PROCESS_HEADINGS, process_rows(status))]
+        queues = [row[:_QUEUE_COLUMNS] for row in queue_rows(status)]
+        processes = [_narrow(row) for row in process_rows(status)]
+        parts += [table(QUEUE_HEADINGS[:_QUEUE_COLUMNS], queues), table(_narrow(PROCESS_HEADINGS), processes)]
     return Group(*parts)  # type: ignore[arg-type]  # all of them are what rich draws; its union has no name

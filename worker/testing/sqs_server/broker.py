@@ -37,6 +37,8 @@ class Caller:
     request: int = 0
     #: The header X-Amzn-Trace-Id of the request.
     trace_header: str | None = None
+    #: The path that was posted to: it names the queue of a request without QueueUrl.
+    path: str = "/"
 
 
 @dataclass(slots=True)
@@ -87,7 +89,9 @@ class Broker:
         """The queue of a QueueUrl: a URL that ends in /account/name, or just the name (recorded on AWS)."""
         region = self.region(caller.region)
         if not url:
-            raise missing_parameter("QueueUrl")
+            if len(caller.path) <= 1:
+                raise missing_parameter("QueueUrl")
+            url = caller.path
         entry = region.by_url.get(url)
         if entry is not None:
             return entry

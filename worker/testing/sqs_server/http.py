@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import struct
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from worker.testing.sqs_server.broker import Caller
 from worker.testing.sqs_server.http_head import HEAD_BYTES, BadRequest, Head, read_head, write_head
@@ -51,8 +51,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the connection is there (TCP_NODELAY is asyncio's default)."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio gives nothing else to a stream protocol
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: the connection has gone."""

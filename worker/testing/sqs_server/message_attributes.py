@@ -1,7 +1,6 @@
 """SQS server process: message attributes: what is valid, their size, their MD5, and which of them a receive shows."""
 
 import base64
-import binascii
 import hashlib
 import re
 import struct
@@ -67,7 +66,7 @@ def _binary_value(name: str, value: dict[str, Any]) -> bytes:
         raise invalid_parameter(f"Message (user) attribute '{name}' must contain a non-empty value of type 'Binary'.")
     try:
         return base64.b64decode(content, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise SqsError("SerializationException", "Invalid base64 in BinaryValue.") from None
 
 

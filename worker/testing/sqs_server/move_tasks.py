@@ -1,7 +1,6 @@
 """SQS server process: StartMessageMoveTask, ListMessageMoveTasks, CancelMessageMoveTask."""
 
 import base64
-import binascii
 from typing import Any, Final
 
 import orjson
@@ -124,5 +123,5 @@ def _read_handle(handle: str) -> tuple[str, str]:
     try:
         read = orjson.loads(base64.b64decode(handle, validate=True))
         return str(read["taskId"]), str(read["sourceArn"])
-    except (binascii.Error, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise invalid_parameter("Value for parameter TaskHandle is invalid.") from None

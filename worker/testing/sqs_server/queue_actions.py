@@ -1,7 +1,6 @@
 """SQS server process: the actions that make, find, describe, empty and delete queues."""
 
 import base64
-import binascii
 import re
 from typing import Any, Final
 
@@ -152,7 +151,7 @@ def _page(request: dict[str, Any], found: list[Entry], *, caller: Caller, member
 def _after(token: str) -> str:
     try:
         return base64.b64decode(token, validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise invalid_parameter("Invalid or expired next token.") from None
 
 

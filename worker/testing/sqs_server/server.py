@@ -91,6 +91,7 @@ class SqsServer:
         caller.region = head.region
         caller.url_base = self._url_base(head)
         caller.trace_header = head.trace_header
+        caller.path = head.path
         answer = self._service.answer(head.target[len(_TARGET) :], body, caller)
         if not isinstance(answer, Reply):
             poll, afterwards = answer

@@ -1,5 +1,6 @@
 """SQS server process: from a request to its reply: the action, with what the fault plan makes of it."""
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,9 @@ class Service:
             return failure(error)
         except orjson.JSONDecodeError:
             return failure(SqsError("SerializationException", "The request body is not valid JSON."))
+        except Exception:  # noqa: BLE001 - a bug of this server must reach its client as SQS's would, and be seen
+            traceback.print_exc()
+            return failure(SqsError("InternalFailure", "The server failed; its standard error says how."))
         if isinstance(result, LongPoll):
             return result, None
         return success(result)

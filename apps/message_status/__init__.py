@@ -1,0 +1,1 @@
+"""Handler process: delivery statuses of SNS messages become events in one queue."""

@@ -1,0 +1,134 @@
+"""Test process: a handler function is imported, or one line says why not; see worker/handler/application.py."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from worker.handler.application import CannotImport, load
+from worker.message import Message
+
+numbers = itertools.count()
+
+Module = Callable[[str], str]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
+    """Writes an application into a folder of its own; gives its name."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def write(source: str) -> str:
+        name = f"application_{next(numbers)}"
+        (tmp_path / f"{name}.py").write_text(source)
+        return name
+
+    return write
+
+
+def refusal(handler: str, *paths: str) -> str:
+    with pytest.raises(CannotImport) as caught:
+        load(handler, paths)
+    assert repr(handler) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("def handle(message): return message", "handle"),
+        ("def handle(message, *, retries=3): return message", "handle"),
+        ("def handle(*messages): return messages[0]", "handle"),
+        ("handle = lambda message: message", "handle"),
+        ("class Shop:\n    @staticmethod\n    def handle(message): return message", "Shop.handle"),
+        ("class Shop:\n    def __call__(self, message): return message\nhandle = Shop()", "handle"),
+        ("import functools\nhandle = functools.partial(lambda a, message: message, 1)", "handle"),
+    ],
+)
+def test_any_callable_of_one_message_will_do(module: Module, tmp_path: Path, source: str, name: str) -> None:
+    """Functions, methods, objects and partials are handler functions."""
+    function = load(f"{module(source)}:{name}", [str(tmp_path)])
+    message = Message(id="m", body=b"", queue="q")
+    assert function(message) is message
+
+
+def test_the_given_folders_come_first(module: Module, tmp_path: Path) -> None:
+    """The application is found in the config's folder even where another of its name is installed."""
+    load(f"{module('def handle(m): pass')}:handle", [str(tmp_path), "/nowhere"])
+    assert sys.path[:2] == [str(tmp_path), "/nowhere"]
+
+
+def test_a_missing_module_says_where_it_was_looked_for(module: Module) -> None:
+    """The folders are in the reason."""
+    module("")
+    assert refusal("no_such_shop.handlers:place_order", "/srv/shop", "/srv") == (
+        "cannot import 'no_such_shop.handlers:place_order': "
+        "ModuleNotFoundError: No module named 'no_such_shop' (looked in /srv/shop, /srv)"
+    )
+
+
+def test_a_missing_dependency_names_the_line_that_wants_it(module: Module, tmp_path: Path) -> None:
+    """It is not the application that is missing, and the reason says so."""
+    name = module("\nimport no_such_dependency\ndef handle(m): pass")
+    reason = refusal(f"{name}:handle", str(tmp_path))
+    assert reason.endswith(f"No module named 'no_such_dependency' ({tmp_path}/{name}.py, line 2)")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import os\nos.environ['NO_SUCH_VARIABLE']", "KeyError: 'NO_SUCH_VARIABLE'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("def handle(m)\n  pass", "SyntaxError"),
+        ("def handle(m): pass\n\n  x = 1", "IndentationError"),
+    ],
+)
+def test_whatever_an_import_raises_is_the_reason(module: Module, tmp_path: Path, source: str, words: str) -> None:
+    """The exception and its line, for anything that user code may do at import."""
+    name = module(source)
+    reason = refusal(f"{name}:handle", str(tmp_path))
+    assert words in reason
+    assert f"{tmp_path}/{name}.py, line " in reason
+
+
+def test_a_misspelt_function_gets_a_hint(module: Module, tmp_path: Path) -> None:
+    """The nearest name of the module is offered."""
+    name = module("def place_order(message): pass")
+    assert refusal(f"{name}:place_ordr", str(tmp_path)).endswith(
+        f"module {name} ({tmp_path}/{name}.py) has no 'place_ordr'; did you mean 'place_order'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("handle = 'text'", "it is a str, not a function"),
+        ("async def handle(message): pass", "async def"),
+        ("async def handle(message): yield", "async def"),
+        ("class Shop:\n    async def __call__(self, message): pass\nhandle = Shop()", "async def"),
+        ("def handle(message): yield", "yield"),
+        ("def handle(): pass", "one argument"),
+        ("def handle(message, context): pass", "missing a required argument: 'context'"),
+        ("def handle(*, message): pass", "one argument"),
+        ("class Shop:\n    def handle(self, message): pass\nhandle = Shop.handle", "one argument"),
+    ],
+)
+def test_what_could_never_handle_a_message_is_refused(module: Module, tmp_path: Path, source: str, words: str) -> None:
+    """At boot, and not with the first message: calling it would run nothing, or fail each time."""
+    assert words in refusal(f"{module(source)}:handle", str(tmp_path))
+
+
+def test_a_function_without_a_signature_is_taken(module: Module, tmp_path: Path) -> None:
+    """Of some functions written in C only a call can tell how they are called."""
+    name = module("handle = type")
+    assert load(f"{name}:handle", [str(tmp_path)]) is type
+
+
+def test_an_application_named_like_this_library_gets_a_hint() -> None:
+    """worker.py is a likely name for a first application, and is never found."""
+    assert "this library's own name" in refusal("worker:handle")

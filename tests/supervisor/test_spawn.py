@@ -1,0 +1,75 @@
+"""Test process: how a child is started, and what it inherits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import eventually
+from worker.channel import pair
+from worker.supervisor import reaper, spawn
+from worker.supervisor.tree import Role
+
+CHECKOUT = Path("/srv/checkout")
+
+
+def test_a_checkout_is_named_to_children_after_the_users_own_folders():
+    env = spawn.environment({"PYTHONPATH": f"/a{os.pathsep}/b", "X": "1"}, CHECKOUT)
+    assert env == {"PYTHONPATH": f"/a{os.pathsep}/b{os.pathsep}/srv/checkout", "X": "1"}
+    assert spawn.environment({}, CHECKOUT) == {"PYTHONPATH": "/srv/checkout"}
+
+
+@pytest.mark.parametrize("folder", ["/usr/lib/python3/dist-packages", "/venv/lib/python3.12/site-packages"])
+def test_an_installed_package_is_not_put_before_the_standard_library(folder: str):
+    assert spawn.environment({"X": "1"}, Path(folder)) == {"X": "1"}
+
+
+def test_a_folder_that_is_named_already_is_not_named_twice():
+    assert spawn.environment({"PYTHONPATH": "/srv/checkout"}, CHECKOUT) == {"PYTHONPATH": "/srv/checkout"}
+
+
+def test_the_working_directory_decides_nothing_about_what_a_child_imports():
+    assert spawn.command(Role.HANDLER, 7) == [sys.executable, "-P", "-m", "worker.handler", "7"]
+
+
+REPORT = """
+import json, os, signal, socket, sys
+fd = int(sys.argv[1])
+open_fds = []
+for number in range(3, 64):
+    try:
+        os.fstat(number)
+        open_fds.append(number)
+    except OSError:
+        pass
+ignored = [int(s) for s in signal.Signals if signal.getsignal(s) is signal.SIG_IGN]
+leader = os.getsid(0) == os.getpid() == os.getpgid(0)
+stdin = os.fstat(0).st_rdev == os.stat("/dev/null").st_rdev
+socket.socket(fileno=fd).send(json.dumps([open_fds, leader, stdin, ignored]).encode())
+"""
+
+
+def test_a_child_leads_its_own_session_and_inherits_its_control_socket_only():
+    ours, theirs = pair()
+    with open(os.devnull) as held, ours, theirs:
+        os.set_inheritable(held.fileno(), False)
+        pid = spawn.start([sys.executable, "-c", REPORT, str(theirs.fileno())], theirs.fileno())
+        ours.settimeout(10)
+        open_fds, leader, stdin, ignored = json.loads(ours.recv(4096))
+        assert open_fds == [theirs.fileno()]
+        assert leader
+        assert stdin
+        assert set(ignored) <= {signal.SIGPIPE, signal.SIGXFSZ}
+        gone: list[reaper.Reaped] = []
+        eventually(lambda: gone.extend(reaper.reap({pid})) or gone)
+
+
+def test_a_program_that_is_not_there_is_an_error_and_leaves_no_process():
+    ours, theirs = pair()
+    with ours, theirs, pytest.raises(OSError, match="No such file"):
+        spawn.start(["/nonexistent/python"], theirs.fileno())

@@ -1,0 +1,188 @@
+"""Command line: the keys of `[queues.NAME]` and of `[queues.NAME.retry]`."""
+
+from __future__ import annotations
+
+from worker.config import shapes
+from worker.config.schema import Key, Type
+from worker.message import LONGEST_LEASE
+
+#: SQS hides a message for 12 hours at most.
+#: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+LONGEST_VISIBILITY = 43_200
+#: Handler functions must end before their lease can end for good.
+LONGEST_HANDLER = LONGEST_LEASE
+#: The largest message of SQS, which the ready line must be able to hold.
+LARGEST_MESSAGE = 1024 * 1024
+
+QUEUE = (
+    Key(
+        name="url",
+        type=Type.TEXT,
+        shape=shapes.queue_url,
+        example='url = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"',
+        default="exactly one of `url`, `name` and `ssm` is required",
+        meaning="The queue's URL.",
+    ),
+    Key(
+        name="name",
+        type=Type.TEXT,
+        shape=shapes.queue_name,
+        field="queue_name",
+        example='name = "orders"',
+        default="see `url`",
+        meaning="The queue's name; its URL is asked from SQS at start.",
+    ),
+    Key(
+        name="ssm",
+        type=Type.TEXT,
+        shape=shapes.ssm_parameter,
+        example='ssm = "/shop/orders-url"',
+        default="see `url`",
+        meaning="The SSM parameter that holds the queue's URL; it is read at start.",
+    ),
+    Key(
+        name="handler",
+        type=Type.TEXT,
+        shape=shapes.handler,
+        example='handler = "shop.handlers:place_order"',
+        default="required",
+        meaning="The handler function: `package.module:function`, "
+        "found from the file's folder and the working directory.",
+    ),
+    Key(
+        name="handlers",
+        type=Type.NUMBER,
+        example="handlers = 4",
+        least=1,
+        most=1000,
+        default="the number of CPU cores",
+        meaning="Handler processes.",
+    ),
+    Key(
+        name="pollers",
+        type=Type.NUMBER,
+        example="pollers = 1",
+        least=1,
+        most=100,
+        meaning="Poller processes; at most as many as `handlers`. A FIFO queue has one.",
+    ),
+    Key(
+        name="spares",
+        type=Type.NUMBER,
+        example="spares = 1",
+        least=0,
+        most=100,
+        meaning="Handler processes that are booted and idle, and take the place of one that dies at once.",
+    ),
+    Key(
+        name="wait",
+        type=Type.WHOLE_SECONDS,
+        example="wait = 10",
+        least=0,
+        most=20,
+        meaning="How long a receive waits for messages (long poll). 0 is a short poll.",
+    ),
+    Key(
+        name="poll_interval",
+        type=Type.SECONDS,
+        example="poll_interval = 30",
+        least=0,
+        most=LONGEST_VISIBILITY,
+        default="as `wait` says",
+        meaning="Another way to give `wait`: the seconds of one round over an empty queue. Up to 20 of them are waited "
+        "in the long poll, the rest is a pause.",
+    ),
+    Key(
+        name="max_messages",
+        type=Type.NUMBER,
+        example="max_messages = 10",
+        least=1,
+        most=10,
+        meaning="Messages that one receive may bring.",
+    ),
+    Key(
+        name="visibility_timeout",
+        type=Type.WHOLE_SECONDS,
+        example="visibility_timeout = 60",
+        least=1,
+        most=LONGEST_VISIBILITY,
+        meaning="How long a received message stays hidden without a heartbeat. At least 1.5 x (`wait` + 5 s). "
+        "Heartbeats extend it for as long as the handler function may run.",
+    ),
+    Key(
+        name="handler_timeout",
+        type=Type.SECONDS,
+        example="handler_timeout = 300",
+        above=0,
+        most=LONGEST_HANDLER,
+        meaning="How long a handler function may take; then it is interrupted, and its process killed if that does "
+        "not help. `message.extend()` moves it for one message.",
+    ),
+    Key(
+        name="dead_letter",
+        type=Type.TEXT,
+        shape=shapes.queue_address,
+        example='dead_letter = "orders-dlq"',
+        default="as the queue's redrive policy says",
+        meaning="URL, ARN or name of the queue that rejected messages are sent to.",
+    ),
+    Key(
+        name="role_arn",
+        type=Type.TEXT,
+        shape=shapes.role_arn,
+        example='role_arn = "arn:aws:iam::123456789012:role/orders"',
+        default="no role is assumed",
+        meaning="The IAM role that is assumed for this queue, for instance one of another account.",
+    ),
+    Key(
+        name="polls",
+        type=Type.NUMBER,
+        example="polls = 8",
+        least=1,
+        most=64,
+        meaning="Long polls that a poller has open at a time, at most; an idle one has one.",
+    ),
+    Key(
+        name="ready_messages",
+        type=Type.NUMBER,
+        example="ready_messages = 1000",
+        least=1,
+        most=100_000,
+        meaning="Messages that a poller holds ready for its handlers, at most. At least `max_messages`.",
+    ),
+    Key(
+        name="ready_bytes",
+        type=Type.NUMBER,
+        example="ready_bytes = 33554432",
+        least=LARGEST_MESSAGE,
+        meaning="The same in bytes of bodies.",
+    ),
+)
+
+RETRY = (
+    Key(
+        name="first",
+        type=Type.SECONDS,
+        example="first = 2",
+        above=0,
+        most=LONGEST_VISIBILITY,
+        meaning="The longest time a message is hidden after its first retry; it doubles with every further one.",
+    ),
+    Key(
+        name="most",
+        type=Type.SECONDS,
+        example="most = 900",
+        above=0,
+        most=LONGEST_VISIBILITY,
+        meaning="The longest time a message is hidden after any retry.",
+    ),
+    Key(
+        name="attempts",
+        type=Type.NUMBER,
+        example="attempts = 3",
+        least=0,
+        most=1000,
+        meaning="FIFO queues: attempts before a message is rejected. 0: the `maxReceiveCount` of the queue's redrive "
+        "policy, or 5 without one. Standard queues leave the count to SQS.",
+    ),
+)
