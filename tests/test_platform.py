@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import eventually
 from worker import platform
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
@@ -128,3 +130,35 @@ def test_a_handler_offers_itself_to_the_out_of_memory_killer(python: Child) -> N
     if not platform.LINUX:
         source = "from worker import platform; platform.prefer_for_oom(500); print(500)"
     assert python(source).communicate(timeout=10)[0].strip() == b"500"
+
+
+def test_a_dead_child_is_seen_and_left_to_be_reaped(python: Child) -> None:
+    """peek_dead() names a zombie as often as it is asked, and whoever reaps it still gets its status."""
+    child = python("raise SystemExit(7)")
+    if not hasattr(os, "waitid"):
+        assert platform.peek_dead() == -1
+        return
+    eventually(lambda: platform.peek_dead() == child.pid)
+    assert platform.peek_dead() == child.pid
+    assert child.wait() == 7
+    assert platform.peek_dead() != child.pid
+
+
+def test_children_are_listed_until_they_are_reaped(python: Child) -> None:
+    """A child of this thread is in the list, dead or alive (where /proc tells; else the list is empty)."""
+    child = python("print(flush=True)")
+    assert child.stdout is not None
+    child.stdout.readline()
+    assert (child.pid in platform.children()) == Path("/proc/thread-self/children").exists()
+    child.kill()
+    child.wait()
+    assert child.pid not in platform.children()
+
+
+def test_the_process_behind_a_listening_socket_is_known(tmp_path: Path) -> None:
+    """Whoever connects learns the pid of the listener (Linux), so that two pools on one address are told apart."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as connection:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        connection.connect(str(tmp_path / "s"))
+        assert platform.peer_process(connection) == (os.getpid() if platform.LINUX else 0)

@@ -45,13 +45,17 @@ class DictTable:
         del self.records[place]
 
 
-def message(name: str, *, group: str = "", receipt: str = "", count: int = 1, body: bytes = b"{}", intact: bool = True) -> Received:
+def message(
+    name: str, *, group: str = "", receipt: str = "", count: int = 1, body: bytes = b"{}", intact: bool = True
+) -> Received:
     """A message as a receive brings it."""
     attributes = {"ApproximateReceiveCount": str(count)} | ({"MessageGroupId": group} if group else {})
     return Received(name, receipt or f"receipt-{name}-{count}", body, attributes, {}, intact)
 
 
-def ledger(*, fifo: bool = False, dead_letter: str = "https://sqs/dlq", attempts: int = 5, capacity: int = 1000) -> Ledger:
+def ledger(
+    *, fifo: bool = False, dead_letter: str = "https://sqs/dlq", attempts: int = 5, capacity: int = 1000
+) -> Ledger:
     """An empty ledger; retries wait 0 to 10 s, doubling to 100 s."""
     rules = Rules(
         fifo=fifo,
@@ -81,7 +85,7 @@ def names(deliveries: Sequence[Delivery]) -> list[str]:
 
 
 def settle_all(books: Ledger, *, now: float = 0.0) -> list[tuple[str, str]]:
-    """Play the settler with an SQS that confirms everything; gives (action, message id) in order, one step at a time."""
+    """Play the settler with an SQS that confirms everything; gives each step as (action, message id), in order."""
     steps: list[tuple[str, str]] = []
     while line := next((one for one in (books.deletes, books.sends, books.hides) if one), None):
         delivery = line.popleft()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import settings, strategies as st
+from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.policy import build
@@ -71,13 +72,13 @@ class LedgerMachine(RuleBasedStateMachine):
             settlement = Settlement(Action.SEND, Kind.FORWARD, queue="q", body=b"")
             outcomes.forwarded(self.books, seq, settlement, now=self.now)
 
-    @rule(handler=st.integers(1, 2), running=st.integers(0, 2), caused=st.booleans(), overdue=st.booleans(), chance=CHANCE)
+    @rule(
+        handler=st.integers(1, 2), running=st.integers(0, 2), caused=st.booleans(), overdue=st.booleans(), chance=CHANCE
+    )
     def die(self, handler: int, running: int, caused: bool, overdue: bool, chance: float) -> None:
         mine = {one.seq for one in self.dispatched() if one.handler == handler}
         ran = set(sorted(mine)[:running])
-        outcomes.died(
-            self.books, handler, ran, caused=caused, overdue=overdue, why="", now=self.now, chance=chance
-        )
+        outcomes.died(self.books, handler, ran, caused=caused, overdue=overdue, why="", now=self.now, chance=chance)
 
     @rule(handler=st.integers(1, 2))
     def recall(self, handler: int) -> None:
@@ -162,4 +163,3 @@ class LedgerMachine(RuleBasedStateMachine):
 
 LedgerMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 TestLedger = LedgerMachine.TestCase
-

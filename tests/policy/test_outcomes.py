@@ -196,7 +196,7 @@ class TestDeathOfAHandler:
         """Nothing of ours stays in flight."""
         books = build.ledger()
         build.receive(books, build.message("a"), build.message("b"))
-        a, b = build.dispatch(books)
+        a, _ = build.dispatch(books)
         books.drain()
         outcomes.died(books, 1, {a.seq}, caused=True, overdue=False, why="", now=1.0, chance=0.5)
         assert sorted(build.settle_all(books, now=1.0)) == [("hide", "a"), ("hide", "b")]

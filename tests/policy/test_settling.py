@@ -1,9 +1,9 @@
 """How records leave the ledger: confirmed, refused, postponed, released, lost."""
 
 from tests.policy import build
+from worker.message import Kind
 from worker.policy import arrivals, outcomes
 from worker.policy.delivery import Delivery, State
-from worker.message import Kind
 
 
 def test_a_failed_delete_keeps_the_lease_and_is_tried_again() -> None:
@@ -94,6 +94,29 @@ def test_a_parked_delivery_is_given_back_when_the_first_is_retried() -> None:
     assert second.settlement is not None
     assert second.settlement.seconds == 33.0
     assert not books.deliveries
+
+
+def test_a_release_that_comes_back_before_it_is_confirmed_is_run() -> None:
+    """Its second delivery takes its place: given back each time, a loop would use up its receive count."""
+    books = build.ledger()
+    (a,) = build.receive(books, build.message("a"))
+    build.dispatch(books)
+    outcomes.retried(books, a.seq, 0.0, why="", now=1.0, chance=0.5)
+    (second,) = build.receive(books, build.message("a", count=2), now=1.0)
+    assert build.settle_all(books, now=1.0) == [("hide", "a")]
+    assert build.dispatch(books, now=1.0) == [second]
+
+
+def test_a_second_delivery_keeps_its_place_before_what_came_behind_it() -> None:
+    """FIFO: the lease of a head was lost; it comes again, with its tail, while the handler still runs it."""
+    books = build.ledger(fifo=True)
+    build.receive(books, build.message("a1", group="a"))
+    (a1,) = build.dispatch(books)
+    books.lose(a1)
+    build.receive(books, build.message("a1", group="a", count=2), build.message("a2", group="a"), now=40.0)
+    assert build.dispatch(books, now=40.0) == []
+    outcomes.acked(books, [a1.seq], now=41.0)
+    assert build.names(build.dispatch(books, now=41.0)) == ["a1"]
 
 
 def test_a_damaged_message_is_not_run() -> None:

@@ -63,7 +63,9 @@ def test_deletes_gather_across_receives(worlds: Callable[..., World]) -> None:
     world = worlds(handlers=2)
     world.send(*[f"{n}" for n in range(500)])
     assert work_off(world) == 500
-    calls = [one for one in world.sqs.requests if not (isinstance(one, Receive) and one.wait and world.depth() == (0, 0))]
+    calls = [
+        one for one in world.sqs.requests if not (isinstance(one, Receive) and one.wait and world.depth() == (0, 0))
+    ]
     deletes = [len(one.receipts) for one in calls if isinstance(one, Delete)]
     assert sum(deletes) == 500
     assert len(deletes) <= 55

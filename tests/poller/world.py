@@ -19,8 +19,8 @@ from worker.protocol import Outcome, StreamFrame, read_messages, send_outcomes
 from worker.settings import QueueSettings, RetrySettings
 from worker.slots import ChildState, HandlerSlot, PollerSlot
 from worker.telemetry import Log
-from worker.testing.sqs_server.faults import rule
 from worker.testing.simulated_sqs import Clock, SimulatedServer, SimulatedSqs
+from worker.testing.sqs_server.faults import rule
 
 
 class PlayedHandler:
@@ -42,7 +42,12 @@ class PlayedHandler:
         ours, theirs = pair()
         self.channel = Channel(ours)
         self.link = HandlerLink(
-            self.uid, self.uid, pid=os.getpid(), channel=Channel(theirs), slot=HandlerSlot(self.memory, 1), now=self.world.clock.now
+            self.uid,
+            self.uid,
+            pid=os.getpid(),
+            channel=Channel(theirs),
+            slot=HandlerSlot(self.memory, 1),
+            now=self.world.clock.now,
         )
         self.world.loop.dispatcher.attach(self.link, self.world.clock.now)
         running = [entry.seq for entry in self.slot.running()]
@@ -77,7 +82,9 @@ class PlayedHandler:
         after = outcome.get("after")
         self.slot.finish(0, parcel.seq, kind=kind, after=-1.0 if after is None else after)
         self.finished += 1
-        self.slot.progress(done=self.finished, failed=0, busy=0.001 * self.finished, resident=0, now=self.world.clock.now)
+        self.slot.progress(
+            done=self.finished, failed=0, busy=0.001 * self.finished, resident=0, now=self.world.clock.now
+        )
         if not tell:
             return
         if kind is Kind.ACK:
@@ -96,7 +103,13 @@ class World:
     """Made with what is to differ from the defaults; `run(seconds)` lets virtual time pass."""
 
     def __init__(
-        self, *, fifo: bool = False, dead_letter: bool = True, round_trip: float = 0.005, handlers: int = 1, **queue: Any
+        self,
+        *,
+        fifo: bool = False,
+        dead_letter: bool = True,
+        round_trip: float = 0.005,
+        handlers: int = 1,
+        **queue: Any,
     ) -> None:
         self.clock = Clock()
         self.random = random.Random(7)

@@ -67,8 +67,11 @@ class Desk:
         return bytes(got)
 
 
+pytestmark = pytest.mark.usefixtures("no_descriptor_left")
+
+
 @pytest.fixture
-def desk(tmp_path: Path, no_descriptor_left: None) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path / "worker.sock")
     yield desk
     desk.control.close()

@@ -260,7 +260,7 @@ def test_the_socket_of_a_killed_supervisor_is_taken_over_and_its_children_are_go
 
 def test_two_hundred_deaths_leave_no_descriptor_open(tmp_path: Path):
     def descriptors(pid: int) -> int:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
     with real_pool(tmp_path, stand_in(handlers=3, spares=2), log_level="info") as pool:
         pool.running()
@@ -273,7 +273,7 @@ def test_two_hundred_deaths_leave_no_descriptor_open(tmp_path: Path):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim["pid"], KILL)
                     killed += 1
-            eventually(lambda: len([h for h in pool.children("handlers") if h["state"] != "starting"]) >= 3)  # noqa: B023
+            eventually(lambda: len([h for h in pool.children("handlers") if h["state"] != "starting"]) >= 3)
         eventually(lambda: [h["state"] for h in pool.children("handlers")] == ["ready"] * 3 + ["spare"] * 2)
         eventually(lambda: descriptors(pool.pid) == quiet)
         pool.signal(TERM)

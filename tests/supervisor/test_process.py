@@ -8,6 +8,7 @@ import selectors
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -34,8 +35,11 @@ class Wired:
         return self.selector.get_key(self.process.control).events
 
 
+pytestmark = pytest.mark.usefixtures("no_descriptor_left")
+
+
 @pytest.fixture
-def wired(no_descriptor_left: None) -> Iterator[Wired]:
+def wired() -> Iterator[Wired]:
     ours, theirs = pair()
     theirs.setblocking(False)
     with selectors.DefaultSelector() as selector, theirs:
@@ -56,7 +60,7 @@ def test_setup_brings_the_slot_and_the_stacks(wired: Wired):
 
 
 def test_what_a_child_says_is_yielded_and_descriptors_it_sends_are_closed(wired: Wired):
-    with open(os.devnull) as null:
+    with Path(os.devnull).open() as null:
         Channel(wired.child).send(ControlFrame.READY, {"protocol": 1}, fds=(null.fileno(),))
     (said,) = wired.process.ready(READ)
     assert isinstance(said, Frame)

@@ -56,7 +56,7 @@ socket.socket(fileno=fd).send(json.dumps([open_fds, leader, stdin, ignored]).enc
 
 def test_a_child_leads_its_own_session_and_inherits_its_control_socket_only():
     ours, theirs = pair()
-    with open(os.devnull) as held, ours, theirs:
+    with Path(os.devnull).open() as held, ours, theirs:
         os.set_inheritable(held.fileno(), False)
         pid = spawn.start([sys.executable, "-c", REPORT, str(theirs.fileno())], theirs.fileno())
         ours.settimeout(10)

@@ -1,4 +1,4 @@
-"""Test process: random histories. Whatever happens in whatever order, the tree heals, and it ends when it is told to."""
+"""Test process: random histories. Whatever happens in whatever order, the tree heals, and it ends when told to."""
 
 from __future__ import annotations
 

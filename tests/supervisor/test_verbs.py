@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from tests.supervisor.histories import History, queue
+from worker.supervisor import stacks, verbs
 
 
 @pytest.mark.parametrize(
@@ -32,8 +33,6 @@ def test_stacks_are_answered_when_they_are_written_and_nobody_waits():
     history = History(queue(handlers=1, spares=0))
     history.all_ready()
     answers: list[object] = []
-    from worker.supervisor import verbs
-
     verbs.ask(history.pool, b'{"verb":"stacks"}', answers.append, now=history.now)
     history.turn()
     assert [command.split()[0] for command in history.did[-2:]] == ["SIGUSR2", "SIGUSR2"]
@@ -50,8 +49,6 @@ def test_a_child_that_dies_while_its_stacks_are_written_is_an_empty_answer():
     history = History(queue(handlers=1, spares=0))
     history.all_ready()
     answers: list[dict[str, object]] = []
-    from worker.supervisor import stacks
-
     stacks.request(history.pool, lambda texts: answers.extend(texts), now=history.now)
     history.turn()
     history.die(*history.handlers(), by=9)
@@ -62,8 +59,6 @@ def test_a_child_that_dies_while_its_stacks_are_written_is_an_empty_answer():
 def test_two_who_ask_for_stacks_at_once_both_get_an_answer():
     history = History(queue(handlers=1, spares=0))
     history.all_ready()
-    from worker.supervisor import stacks
-
     got: list[int] = []
     for number in (1, 2):
         stacks.request(history.pool, lambda _, number=number: got.append(number), now=history.now)  # type: ignore[misc]

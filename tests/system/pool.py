@@ -43,7 +43,7 @@ def client(url: str) -> Any:
         endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the server accepts any
+        aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 5, "mode": "standard"}),
     )
 
@@ -51,7 +51,9 @@ def client(url: str) -> Any:
 class Pool:
     """One queue `work` with its dead-letter queue `dead`, one config, and the process that runs it."""
 
-    def __init__(self, folder: Path, server: SqsServerProcess, *, handler: str, fifo: bool = False, **queue: Any) -> None:
+    def __init__(
+        self, folder: Path, server: SqsServerProcess, *, handler: str, fifo: bool = False, **queue: Any
+    ) -> None:
         self.folder = folder
         self.sqs = client(server.url)
         suffix = ".fifo" if fifo else ""

@@ -1,4 +1,4 @@
-"""Runs a pool from settings on standard input, past the checks of the config file: for timeouts that only a test wants."""
+"""Runs a pool from settings on standard input, past the config file's checks: for timeouts that only a test wants."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def test_every_outcome_becomes_true_in_sqs(pools: Callable[..., Pool]) -> None:
     eventually(lambda: set(pool.effects()) == done, seconds=20, why=f"acks have effects, {pool.effects()}")
     eventually(lambda: pool.depth(target)[0] == 5, seconds=20, why="forwards arrive")
     # Rejects are there at once; retries and exceptions follow when their receive count is used up.
-    eventually(lambda: pool.depth(pool.dead)[0] == 15, seconds=60, why=f"rejects and retries die, {pool.depth(pool.dead)}")
+    eventually(lambda: pool.depth(pool.dead)[0] == 15, seconds=60, why="rejects and retries die")
     pool.wait_empty(seconds=10)
     assert pool.stop() == 0
     counters = pool.events()[-1]
@@ -31,7 +31,7 @@ def test_every_outcome_becomes_true_in_sqs(pools: Callable[..., Pool]) -> None:
 
 
 def test_exit_in_user_code_is_a_death_and_ends_in_quarantine(pools: Callable[..., Pool]) -> None:
-    """exit(0), os._exit(0) and abort() are never acks; the third death alone sends the message to the dead-letter queue."""
+    """exit(0), os._exit(0) and abort() are never acks; the third death alone sends it to the dead-letter queue."""
     pool = pools("by_word", retry={"first": 0.1, "most": 1}, handlers=2)
     words = ["exit", "_exit", "crash"]
     pool.send([f"{number} {word}" for number, word in enumerate(words)])

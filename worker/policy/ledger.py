@@ -132,7 +132,7 @@ class Ledger:
         delivery.queued = True
 
     def begin(self, delivery: Delivery) -> bool:
-        """The settler took it from its queue; True: make the call. A beat on its way goes first and enqueues it again."""
+        """The settler took it from its queue; True: make the call. A beat on its way goes first, and enqueues it."""
         delivery.queued = False
         if delivery.calling or delivery.seq not in self.deliveries:
             return False
@@ -281,11 +281,13 @@ class Ledger:
             self.news.append(("confirm", delivery))
         if self.by_id.get(delivery.message_id) is delivery:
             del self.by_id[delivery.message_id]
-        self.line.leave(delivery)
+        done = counter in ("deleted", "dead_lettered") or delivery.message_id in self.done
+        heir = self._unpark(delivery, done=done) if delivery.parked else None
+        self.line.leave(delivery, heir)
+        if heir is not None:
+            self._inherit(delivery, heir)
         if delivery.group in self.closing:
             self._close_further(delivery.group)
-        if delivery.parked:
-            self._unpark(delivery, done=counter in ("deleted", "dead_lettered") or delivery.message_id in self.done)
 
     def remember(self, delivery: Delivery) -> None:
         """The message is done, but its delete is not certain: if it comes again it is deleted, not run."""
@@ -302,11 +304,27 @@ class Ledger:
         elif head.state is State.SETTLING:
             self.enqueue(head)
 
-    def _unpark(self, first: Delivery, *, done: bool) -> None:
-        """The first delivery is gone: a second is deleted if the message is done, else given back as the first was."""
+    def _unpark(self, first: Delivery, *, done: bool) -> Delivery | None:
+        """The first delivery is gone. Of a done message all others are deleted; else the latest, whose receipt counts,
+        takes the first one's place.
+
+        It is never given back at once: a first that was released with 0 would come again before that was confirmed,
+        be parked, and so on, till its receive count is used up.
+        """
+        parked = [delivery for delivery in first.parked or () if delivery.seq in self.deliveries]
+        if done:
+            for delivery in parked:
+                self.settle(delivery, Settlement(Action.DELETE, Kind.ACK, repeated=True))
+            return None
+        for delivery in parked[:-1]:
+            self.gone(delivery, "released")
+        return parked[-1] if parked else None
+
+    def _inherit(self, first: Delivery, heir: Delivery) -> None:
+        """The heir stands in the line at the first one's place; it is hidden as long as that was to be."""
+        self.by_id[heir.message_id] = heir
+        heir.crashes = first.crashes
         seconds = first.settlement.seconds if first.settlement is not None else 0.0
-        for delivery in first.parked or ():
-            if delivery.seq in self.deliveries:
-                self.by_id[delivery.message_id] = delivery
-                delete = Settlement(Action.DELETE, Kind.ACK, repeated=True)
-                self.settle(delivery, delete if done else Settlement(Action.HIDE, Kind.RETRY, seconds=seconds))
+        damaged = heir.message is not None and not heir.message.intact
+        if seconds or damaged or self.draining or heir.message is None or heir.group in self.closing:
+            self.release(heir, after=max(seconds, self.rules.retry.first if damaged else 0.0))

@@ -48,14 +48,17 @@ class ReadyLine:
         """A READY delivery will not start: its state is about to change."""
         self._counted(delivery, -1)
 
-    def leave(self, delivery: Delivery) -> None:
-        """The delivery is gone from the ledger."""
+    def leave(self, delivery: Delivery, heir: Delivery | None = None) -> None:  # noqa: ARG002 - GroupLine needs it
+        """The delivery is gone from the ledger; `heir`, a later delivery of its message, stands in its place."""
+        if heir is not None:
+            heir.state = State.READY
+            self.add(heir)
 
-    def behind(self, delivery: Delivery) -> list[Delivery]:  # noqa: ARG002 - the FIFO line answers by group
+    def behind(self, delivery: Delivery) -> list[Delivery]:  # noqa: ARG002 - GroupLine needs it
         """The deliveries of its group that wait for this head, last first; none if it is not the head of a group."""
         return []
 
-    def head(self, group: str) -> Delivery | None:  # noqa: ARG002 - see above
+    def head(self, group: str) -> Delivery | None:  # noqa: ARG002 - GroupLine needs it
         """The head of a group."""
         return None
 
@@ -84,12 +87,18 @@ class GroupLine(ReadyLine):
         if len(group) == 1:
             self._line.append(delivery)
 
-    def leave(self, delivery: Delivery) -> None:
+    def leave(self, delivery: Delivery, heir: Delivery | None = None) -> None:
         group = self._groups.get(delivery.group)
         if group is None or delivery not in group:
             return  # a parked second delivery: it never joined its group
         was_head = group[0] is delivery
-        group.remove(delivery)
+        if heir is not None:
+            # What arrived behind it must not start before it does.
+            heir.state = State.READY
+            group[group.index(delivery)] = heir
+            self._counted(heir, 1)
+        else:
+            group.remove(delivery)
         if not group:
             del self._groups[delivery.group]
         elif was_head and group[0].state is State.READY:

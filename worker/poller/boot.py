@@ -118,7 +118,7 @@ class Boot:
             token=lambda: str(uuid.uuid4()),
         )
         loop = PollerLoop(state, slot)
-        now = platform.now()
+        now = state.received_at = platform.now()  # a first long poll that never returns is noticed as well
         adopted = adopt(ledger, table, handlers=set(self._header.get("handlers_expected", ())), now=now)
         loop.publish(now)
         self._log.info("poller_ready", url=resolved.url, fifo=resolved.fifo, epoch=epoch, adopted=adopted)

@@ -37,6 +37,7 @@ class PollerLoop:
         self.heartbeater = Heartbeater(state)
         self.stopping = Stopping(state, self.dispatcher)
         self._published_at = 0.0
+        self._news = True  #: something happened since the last publication
         self._warned_no_dead_letter = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(state.control.fileno(), selectors.EVENT_READ, "control")
@@ -62,19 +63,18 @@ class PollerLoop:
             self.stopping.step(now),
         )
         self._tell_log()
-        if now - self._published_at >= _PUBLISH:
-            self.publish(now)
         # Progress is shown to the supervisor well within the third of a visibility timeout it allows.
-        idle = min(5.0, state.queue.visibility_timeout / 10)
-        return min(wait, idle, _PUBLISH if self._busy() else idle)
-
-    def _busy(self) -> bool:
-        return bool(self._state.ledger.deliveries) and self._published_at != 0.0
+        due = self._published_at + (_PUBLISH if self._news else min(5.0, state.queue.visibility_timeout / 10))
+        if now >= due:
+            self.publish(now)
+            return wait
+        return min(wait, due - now)
 
     def wait(self, seconds: float) -> None:
         """Sleep until something happens, and take it in."""
         for key, mask in self._selector.select(seconds):
             now = platform.now()
+            self._news = True
             if key.data == "sqs":
                 for answer in self._state.sqs.answers():
                     self.answered(answer, now)
@@ -165,7 +165,7 @@ class PollerLoop:
     def publish(self, now: float) -> None:
         """Counters and progress into the slot."""
         state, ledger = self._state, self._state.ledger
-        self._published_at = now
+        self._published_at, self._news = now, False
         gauges = {
             "ready": ledger.line.count,
             "running": sum(len(link.held) for link in self.dispatcher.links.values()),
@@ -173,7 +173,7 @@ class PollerLoop:
         }
         self._slot.count(state.counts | ledger.counts | gauges)
         kind = ChildState.DRAINING if state.draining else ChildState.BUSY if ledger.deliveries else ChildState.READY
-        received_at, quiet = state.received_at or now, state.quiet_until
+        received_at, quiet = state.received_at, state.quiet_until
         self._slot.tell(pid=os.getpid(), state=kind, now=now, received_at=received_at, quiet_until=quiet)
 
     def _tell_log(self) -> None:

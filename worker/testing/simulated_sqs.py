@@ -45,7 +45,7 @@ class SimulatedServer:
         """One action at once, as a producer or a test calls it. Raises AssertionError with the error's body."""
         reply = self.service.answer(action, orjson.dumps(request), Caller())
         assert isinstance(reply, Reply), f"{action} would wait"  # noqa: S101 - a tool for tests
-        assert reply.status == 200, reply.body  # noqa: S101 - a wrong test, to be seen at once
+        assert reply.status == 200, reply.body  # noqa: S101 - a tool for tests
         answer: dict[str, Any] = orjson.loads(reply.body)
         return answer
 
