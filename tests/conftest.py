@@ -61,11 +61,11 @@ def no_child_left() -> Iterator[None]:
 @pytest.fixture
 def no_descriptor_left() -> Iterator[None]:
     """Fails a test that leaves a descriptor open."""
-    gc.collect()
-    before = _descriptors()
+    before = _descriptors().items()
     yield
-    gc.collect()
-    assert _descriptors() == before
+    if _descriptors().items() - before:
+        gc.collect()  # a mapping or a socket in a cycle
+        assert _descriptors().items() <= before
 
 
 @pytest.fixture

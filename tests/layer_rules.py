@@ -1,6 +1,6 @@
 """Test process: the architecture as rules: who may import whom, what policy may touch, what no file may contain.
 
-Each rule takes the whole tree and yields its violations. test_layers.py holds the project against it, and seeded faults.
+Each rule takes the whole tree and yields its violations. test_layers.py holds the project, and faults, against it.
 """
 
 from __future__ import annotations

@@ -35,6 +35,11 @@ DUMMY = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The lowest botocore tested signs with `utcnow()`, which Python 3.12 deprecates."""
+    config.addinivalue_line("filterwarnings", "ignore:datetime.datetime.utcnow:DeprecationWarning:botocore")
+
+
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     """The SQS that the suite is aimed at."""

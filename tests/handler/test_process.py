@@ -174,12 +174,14 @@ def test_a_forked_child_does_not_hide_its_parents_death(launch: Opened, tmp_path
     handler = launch().start()
     handler.do("fork_and_stay", child=tmp_path / "pid", until=tmp_path / "end")
     eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-    handler.process.kill()
-    handler.rest()
     child = psutil.Process(int((tmp_path / "pid").read_text()))
-    assert child.is_running()
-    (tmp_path / "end").touch()
-    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    try:
+        handler.process.kill()
+        handler.rest()
+        assert child.is_running()
+    finally:
+        (tmp_path / "end").touch()
+        eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_user_code_that_closes_every_descriptor_is_a_death(launch: Opened) -> None:

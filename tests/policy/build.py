@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from worker.policy import arrivals, outcomes
 from worker.policy.delivery import Delivery, Received
-from worker.policy.ledger import Ledger, Rules
+from worker.policy.ledger import Ledger
+from worker.policy.rules import Rules
 from worker.settings import RetrySettings
 
 VISIBILITY = 30.0

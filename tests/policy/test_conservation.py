@@ -22,6 +22,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.books = build.ledger(fifo=fifo, dead_letter="https://sqs/dlq" if dead_letter else "", attempts=3)
         self.now = 0.0
         self.number = 0
+        self.groups: list[str] = []
         self.calls: list[Delivery] = []
         self.beating: list[Delivery] = []
 
@@ -30,14 +31,16 @@ class LedgerMachine(RuleBasedStateMachine):
         fresh = []
         for group in groups:
             self.number += 1
+            self.groups.append(group)
             fresh.append(build.message(f"m{self.number}", group=group))
         build.receive(self.books, *fresh, now=self.now)
 
     @rule(pick=st.integers(0, 50))
     def receive_again(self, pick: int) -> None:
         if self.number:
-            name = f"m{pick % self.number + 1}"
-            build.receive(self.books, build.message(name, group="a", count=2), now=self.now)
+            number = pick % self.number
+            again = build.message(f"m{number + 1}", group=self.groups[number], count=2)
+            build.receive(self.books, again, now=self.now)
 
     @rule(seconds=st.sampled_from([0.1, 3.0, 11.0, 40.0]))
     def pass_time(self, seconds: float) -> None:

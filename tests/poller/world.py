@@ -10,7 +10,8 @@ from typing import Any
 from worker.channel import Channel, Frame, pair
 from worker.leases import LeaseTable
 from worker.message import Kind
-from worker.policy.ledger import Ledger, Rules
+from worker.policy.ledger import Ledger
+from worker.policy.rules import Rules
 from worker.poller.adoption import adopt
 from worker.poller.links import HandlerLink
 from worker.poller.loop import PollerLoop

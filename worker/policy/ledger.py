@@ -10,66 +10,15 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from dataclasses import dataclass
-from typing import Protocol
 
 from worker.message import Kind
 from worker.policy.backoff import SETTLE_FIRST, SETTLE_MOST, full_jitter, half_jitter
 from worker.policy.delivery import Action, Delivery, Settlement, State
 from worker.policy.ordering import GroupLine, ReadyLine
-from worker.settings import RetrySettings
+from worker.policy.rules import COUNTED, Event, Rules, Table
 
 #: Message ids remembered as done though no delete was confirmed within the lease.
 DONE_REMEMBERED = 10_000
-
-#: What the ledger counts; the rest of telemetry.COUNTERS is the actors'.
-COUNTED = (
-    *("received", "deleted", "released", "dead_lettered", "lost", "forwarded", "retried", "rejected", "repeated"),
-    *("parked", "late", "crashed", "attempts", "beats", "received_bytes"),
-)
-
-
-class Table(Protocol):
-    """Where the ledger is written down for a successor (the lease table in shared memory)."""
-
-    @property
-    def free(self) -> int: ...
-    def add(
-        self,
-        *,
-        seq: int,
-        message_id: str,
-        receipt: str,
-        group: str,
-        lease_end: float,
-        received_at: float,
-        attempts: int,
-    ) -> int: ...
-    def dispatch(self, place: int, handler: int) -> None: ...
-    def ready(self, place: int, *, attempts: int, crashes: int) -> None: ...
-    def settle(self, place: int, kind: int) -> None: ...
-    def extend(self, place: int, lease_end: float) -> None: ...
-    def remove(self, place: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the ledger goes by; one queue's."""
-
-    fifo: bool
-    visibility: float  #: seconds
-    retry: RetrySettings
-    dead_letter: str = ""  #: URL; nothing: then nothing is ever rejected for good
-    attempts: int = 5  #: FIFO: a retry at this attempt is a reject
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something for the log about one delivery."""
-
-    name: str
-    delivery: Delivery
-    why: str
 
 
 class Ledger:

@@ -16,7 +16,8 @@ from worker.channel import PROTOCOL, Channel, Frame
 from worker.leases import LeaseTable
 from worker.policy.backoff import half_jitter
 from worker.policy.failures import FailureKind
-from worker.policy.ledger import Ledger, Rules
+from worker.policy.ledger import Ledger
+from worker.policy.rules import Rules
 from worker.poller.adoption import adopt
 from worker.poller.loop import PollerLoop
 from worker.poller.state import PollerState
