@@ -37,7 +37,7 @@ def test_a_fresh_slot_says_nothing() -> None:
     assert (slot.running(), slot.outcomes()) == ([], [])
     assert slot.look() == (0, ChildState.STARTING, 0, 0, 0.0, 0, 0.0)
     poller = PollerSlot(mmap.mmap(-1, PollerSlot.size())).look()
-    assert poller == (0, ChildState.STARTING, 0.0, 0.0, 0.0, dict.fromkeys(COUNTERS, 0))
+    assert poller == (0, ChildState.STARTING, 0.0, 0.0, 0.0, dict.fromkeys(COUNTERS, 0), "", 0.0)
 
 
 def test_running_messages_are_named_until_they_finish() -> None:
@@ -87,7 +87,7 @@ def test_facts_of_a_poller_round_trip() -> None:
     counters = {name: 2**40 + place for place, name in enumerate(COUNTERS)}
     slot.tell(pid=7, state=ChildState.READY, now=1.5, received_at=0.5, quiet_until=9.5)
     slot.count(counters)
-    assert slot.look() == (7, ChildState.READY, 1.5, 0.5, 9.5, counters)
+    assert slot.look() == (7, ChildState.READY, 1.5, 0.5, 9.5, counters, "", 0.0)
 
 
 def at_every_line(call: Callable[[], T], then: Callable[[], object]) -> T:

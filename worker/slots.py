@@ -18,7 +18,7 @@ from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
-from worker.telemetry import COUNTERS
+from worker.telemetry import COUNTERS, TROUBLES
 
 #: Outcomes a handler's ring holds; more than a handler can finish between two looks of its poller (policy.credit).
 RING = 1024
@@ -141,7 +141,7 @@ class HandlerFacts(NamedTuple):
 
 
 #: Places of words in a poller's slot; its pid and state stand where a handler's do.
-_MOVED, _RECEIVED, _QUIET, _COUNTS = 1, 2, 3, 8
+_MOVED, _RECEIVED, _QUIET, _TROUBLE, _TROUBLE_SINCE, _COUNTS = 1, 2, 3, 4, 5, 8
 
 
 class PollerSlot:
@@ -156,11 +156,22 @@ class PollerSlot:
         """Bytes of the mapping."""
         return (_COUNTS + len(COUNTERS)) * _WORD
 
-    def tell(self, *, pid: int, state: ChildState, now: float, received_at: float, quiet_until: float) -> None:
+    def tell(
+        self,
+        *,
+        pid: int,
+        state: ChildState,
+        now: float,
+        received_at: float,
+        quiet_until: float,
+        trouble: str = "",
+        trouble_since: float = 0.0,
+    ) -> None:
         """The loop moved at `now`, the last receive completed at `received_at`, none is due before `quiet_until`."""
         self._words[_PID] = pid | state << 32
         seconds = self._seconds
         seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET] = now, received_at, quiet_until
+        self._words[_TROUBLE], seconds[_TROUBLE_SINCE] = TROUBLES.index(trouble), trouble_since
 
     def count(self, counters: dict[str, int]) -> None:
         """Publish the counters, in the order of telemetry.COUNTERS."""
@@ -171,7 +182,8 @@ class PollerSlot:
         pid, state = _pid_and_state(self._words[_PID])
         counters = dict(zip(COUNTERS, self._words[_COUNTS : _COUNTS + len(COUNTERS)], strict=True))
         seconds = self._seconds
-        return PollerFacts(pid, state, seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET], counters)
+        trouble, since = TROUBLES[self._words[_TROUBLE]], seconds[_TROUBLE_SINCE]
+        return PollerFacts(pid, state, seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET], counters, trouble, since)
 
 
 class PollerFacts(NamedTuple):
@@ -183,6 +195,8 @@ class PollerFacts(NamedTuple):
     received_at: float
     quiet_until: float  #: no receive is due before: the line is full, the endpoint is down, or it drains
     counters: dict[str, int]
+    trouble: str = ""  #: what its calls to AWS fail with now, one of telemetry.TROUBLES; empty: nothing
+    trouble_since: float = 0.0
 
 
 def _pid_and_state(word: int) -> tuple[int, ChildState]:

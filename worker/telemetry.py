@@ -45,6 +45,12 @@ COUNTERS = (
     "in_flight",  # now received and not settled
 )
 
+#: What calls to AWS can fail with (policy.failures), numbered for a poller's slot; the first: nothing.
+TROUBLES = (
+    "",
+    *("transient", "throttled", "credentials", "clock", "denied", "kms", "queue_gone", "lease", "capacity", "invalid"),
+)
+
 #: Levels, with the syslog numbers that journald understands as a "<N>" prefix.
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 

@@ -38,6 +38,7 @@ class HandlerProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._errors,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )
         there.close()
         os.close(self._output)

@@ -136,6 +136,10 @@ def test_memory_of_told_outcomes_is_bounded_by_the_ring(build: Build) -> None:
     assert RING - 100 <= len(again.acks) <= RING
     assert again.acks == [number for number in range(1, 4001) if number % 50 != 1][-len(again.acks) :]
     assert again.others == []
+    forwards = [parcel(number, b"forward") for number in range(5001, 5001 + 2 * RING)]
+    for one in forwards:
+        parts.give(one)
+        parts.heard()
     assert len(parts.stream._told) <= RING
 
 
@@ -212,6 +216,7 @@ def test_a_new_stream_replaces_one_that_did_not_end(build: Build) -> None:
     """A descriptor that somebody still holds must not keep a successor waiting: the newest stream is the stream."""
     parts = build()
     send_messages(parts.poller, [parcel(1)])
+    parts.poller.send(StreamFrame.RECALL, None)  # of a poller that is dead: its successor may have it run
     parts.attach(link=2)
     assert parts.heard().hellos == [{"running": [], "unstarted": [1]}]
     assert parts.pollers[0].receive() == []

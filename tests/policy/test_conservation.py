@@ -81,7 +81,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def die(self, handler: int, running: int, caused: bool, overdue: bool, chance: float) -> None:
         mine = {one.seq for one in self.dispatched() if one.handler == handler}
         ran = set(sorted(mine)[:running])
-        outcomes.died(self.books, handler, ran, caused=caused, overdue=overdue, why="", now=self.now, chance=chance)
+        outcomes.died(
+            self.books,
+            handler,
+            ran,
+            death=outcomes.Death(caused=caused, overdue=overdue, why=""),
+            now=self.now,
+            chance=chance,
+        )
 
     @rule(handler=st.integers(1, 2))
     def recall(self, handler: int) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.policy import build
 from worker.message import Kind
 from worker.policy import outcomes
-from worker.policy.delivery import Action, Settlement, State
+from worker.policy.delivery import Action, Delivery, Received, Settlement, State
 
 
 def test_an_ack_is_deleted_and_only_then_leaves() -> None:
@@ -142,7 +142,7 @@ class TestDeathOfAHandler:
         books = build.ledger()
         build.receive(books, *[build.message(name) for name in "abc"])
         a, b, c = build.dispatch(books)
-        outcomes.died(books, 1, {a.seq}, caused=False, overdue=False, why="signal 9", now=1.0, chance=0.5)
+        outcomes.died(books, 1, {a.seq}, death=outcomes.Death(why="signal 9"), now=1.0, chance=0.5)
         assert build.names(build.dispatch(books, 2, now=1.0)) == ["b", "c"]
         assert (a.crashes, b.crashes, c.crashes) == (1, 0, 0)
         assert b.attempts == 1
@@ -155,7 +155,14 @@ class TestDeathOfAHandler:
         build.dispatch(books)
         for _ in range(3):
             a.lease_end = now + 1000
-            outcomes.died(books, 1, {a.seq}, caused=False, overdue=False, why="signal 11", now=now, chance=0.5)
+            outcomes.died(
+                books,
+                1,
+                {a.seq},
+                death=outcomes.Death(why="signal 11"),
+                now=now,
+                chance=0.5,
+            )
             now += 50
             books.tick(now)
             assert build.dispatch(books, now=now) == [], "a suspect is never given out among others"
@@ -168,7 +175,7 @@ class TestDeathOfAHandler:
         books = build.ledger()
         build.receive(books, build.message("a"), build.message("b"))
         a, b = build.dispatch(books)
-        outcomes.died(books, 1, {a.seq, b.seq}, caused=False, overdue=False, why="", now=1.0, chance=0.5)
+        outcomes.died(books, 1, {a.seq, b.seq}, death=outcomes.Death(why=""), now=1.0, chance=0.5)
         books.tick(1.0)
         assert (a.crashes, b.crashes) == (0, 0)
         one, other = outcomes.take_suspect(books, 2, now=1.0), outcomes.take_suspect(books, 3, now=1.0)
@@ -179,7 +186,7 @@ class TestDeathOfAHandler:
         books = build.ledger()
         build.receive(books, build.message("a"))
         (a,) = build.dispatch(books)
-        outcomes.died(books, 1, {a.seq}, caused=True, overdue=False, why="", now=1.0, chance=0.5)
+        outcomes.died(books, 1, {a.seq}, death=outcomes.Death(caused=True), now=1.0, chance=0.5)
         assert (a.crashes, a.attempts, a.state) == (0, 0, State.READY)
 
     def test_an_overdue_message_goes_the_retry_way(self) -> None:
@@ -188,7 +195,14 @@ class TestDeathOfAHandler:
         build.receive(books, build.message("a"))
         (a,) = build.dispatch(books)
         assert not books.hides
-        outcomes.died(books, 1, {a.seq}, caused=False, overdue=True, why="handler_timeout", now=1.0, chance=0.5)
+        outcomes.died(
+            books,
+            1,
+            {a.seq},
+            death=outcomes.Death(overdue=True, why="handler_timeout"),
+            now=1.0,
+            chance=0.5,
+        )
         assert build.settle_all(books, now=1.0) == [("hide", "a")]
         assert a.crashes == 0
 
@@ -198,7 +212,7 @@ class TestDeathOfAHandler:
         build.receive(books, build.message("a"), build.message("b"))
         a, _ = build.dispatch(books)
         books.drain()
-        outcomes.died(books, 1, {a.seq}, caused=True, overdue=False, why="", now=1.0, chance=0.5)
+        outcomes.died(books, 1, {a.seq}, death=outcomes.Death(caused=True), now=1.0, chance=0.5)
         assert sorted(build.settle_all(books, now=1.0)) == [("hide", "a"), ("hide", "b")]
         assert not books.deliveries
 
@@ -237,3 +251,43 @@ class TestLostLeases:
         build.receive(books, build.message("b"), now=20.0)
         assert build.names(build.dispatch(books, now=build.VISIBILITY)) == ["b"]
         assert books.counts["lost"] == 1
+
+
+class TestCrashDetails:
+    """What the dead-letter queue learns of a quarantined message."""
+
+    @staticmethod
+    def quarantined(message: Received, details: str) -> Delivery:
+        books = build.ledger()
+        (a,) = build.receive(books, message)
+        for _ in range(3):
+            if not build.dispatch(books):
+                outcomes.take_suspect(books, 1, now=0.0)
+            death = outcomes.Death(why="signal 11", details=details)
+            outcomes.died(books, 1, {a.seq}, death=death, now=0.0, chance=0.0)
+            books.tick(0.0)
+        return a
+
+    def test_one_attribute_tells_signal_memory_and_stack(self) -> None:
+        """Beside the message's own."""
+        own = {"kind": {"DataType": "String", "StringValue": "order"}}
+        message = Received("a", "r", b"{}", {}, own)
+        a = self.quarantined(message, '{"signal":11}')
+        assert a.settlement is not None
+        assert a.settlement.attributes == own | {"worker.crash": {"DataType": "String", "StringValue": '{"signal":11}'}}
+
+    def test_it_is_trimmed(self) -> None:
+        """And holds no character that SQS refuses."""
+        a = self.quarantined(Received("a", "r", b"{}", {}, {}), "\x00x" * 20_000)
+        assert a.settlement is not None
+        assert a.settlement.attributes["worker.crash"]["StringValue"] == "x" * 8192
+
+    @pytest.mark.parametrize(
+        ("body", "number"), [(b"x" * (1024 * 1024 - 10), 0), (b"{}", 10)], ids=["no room", "ten attributes"]
+    )
+    def test_it_is_left_out_where_it_does_not_fit(self, body: bytes, number: int) -> None:
+        """The message itself matters more."""
+        own = {f"a{place}": {"DataType": "String", "StringValue": "x"} for place in range(number)}
+        a = self.quarantined(Received("a", "r", body, {}, own), "details")
+        assert a.settlement is not None
+        assert a.settlement.attributes == own

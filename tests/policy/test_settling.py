@@ -183,5 +183,5 @@ class TestAdoption:
         self.adopted(books, self.record(1, "a"), running=True)
         books.deliveries[1].handler = 5
         arrivals.adoption_complete(books)
-        outcomes.died(books, 5, {1}, caused=False, overdue=False, why="", now=1.0, chance=0.5)
+        outcomes.died(books, 5, {1}, death=outcomes.Death(why=""), now=1.0, chance=0.5)
         assert build.settle_all(books, now=1.0) == [("hide", "a")]

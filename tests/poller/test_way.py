@@ -9,6 +9,7 @@ import pytest
 
 from tests.poller.world import World
 from worker.message import Kind
+from worker.policy.outcomes import Death
 from worker.policy.requests import Delete, Hide, Receive, Send
 from worker.protocol import ControlFrame
 
@@ -332,7 +333,7 @@ def test_an_overdue_message_is_reported_once(worlds: Callable[..., World]) -> No
     overdue = [one for one in world.orders() if one.kind == ControlFrame.OVERDUE]
     assert [one.header["handler"] for one in overdue] == [1]
     assert world.depth() == (0, 1)
-    world.loop.dispatcher.died(1, caused=False, overdue=True, why="handler_timeout", now=world.clock.now)
+    world.loop.dispatcher.died(1, Death(overdue=True, why="handler_timeout"), world.clock.now)
     world.run(0.3)
     assert world.ledger.counts["released"] == 1
 
@@ -345,7 +346,7 @@ def test_a_handlers_death_gives_its_unstarted_messages_to_another(worlds: Callab
     dead, alive = world.handlers
     dead.read()
     before = len([one for one in world.sqs.requests if isinstance(one, Receive)])
-    world.loop.dispatcher.died(dead.uid, caused=False, overdue=False, why="signal 9", now=world.clock.now)
+    world.loop.dispatcher.died(dead.uid, Death(why="signal 9"), world.clock.now)
     world.handlers.remove(dead)
     dead.close()
     assert work_off(world) == 10

@@ -53,9 +53,7 @@ class RealPool:
     def start(self, wrapper: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         command = [*wrapper, sys.executable, str(DRIVER), str(self.folder / "settings.json")]
         with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=err, start_new_session=True
-            )
+            self.process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True)
         return self.process
 
     @property

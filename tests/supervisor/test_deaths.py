@@ -8,7 +8,7 @@ import signal
 from tests.supervisor.histories import History, queue
 from worker.policy.restarts import LIMIT
 from worker.protocol import ControlFrame
-from worker.supervisor.filling import KEPT
+from worker.supervisor.filling import KEPT, MOST_KEPT
 
 
 def booted(**keys: object) -> History:
@@ -171,6 +171,18 @@ def test_a_death_long_ago_is_not_told_to_a_successor():
     assert told(history, history.poller()) == []
 
 
+def test_what_is_kept_for_pollers_to_come_is_bounded():
+    history = booted(handlers=40, spares=40)
+    for _ in range(4):
+        history.die(*history.handlers(), history.poller(), by=9)
+        history.all_ready()
+    assert len(history.set().bequests) == MOST_KEPT
+    newest = [bequest.child.uid for bequest in history.set().bequests]
+    assert newest == sorted(newest)
+    unburied = [row for row in history.table.rows.values() if not row.buried]
+    assert len(unburied) == MOST_KEPT + len(history.pool.children())
+
+
 # --- pollers
 
 
@@ -282,6 +294,16 @@ def test_a_queue_does_not_give_up_while_a_handler_of_it_works():
     history.after(31)
     fail_boots(history, history.set(), times=1)
     assert history.set().state == "gave_up"
+
+
+def test_one_that_gets_ready_clears_what_failed_before():
+    history = History(queue(handlers=1, spares=0))
+    history.ready(history.poller())
+    for _ in range(2):
+        fail_boots(history, history.set(), times=LIMIT - 1)
+        history.all_ready()
+        history.die(*history.handlers(), by=9)
+    assert history.set().state != "gave_up"
 
 
 def test_when_every_queue_gave_up_the_pool_ends_with_70():

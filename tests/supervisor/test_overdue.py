@@ -35,7 +35,6 @@ def test_exception_then_stacks_then_kill():
 def test_the_death_is_told_as_overdue_with_the_stack_and_not_as_caused():
     history = hung()
     handler = history.handler(0)
-    history.row(handler).stacks = "an old dump"
     complain(history)
     history.after(1.05)
     history.row(handler).stacks = "Thread 0x1 in place_order"
@@ -43,6 +42,15 @@ def test_the_death_is_told_as_overdue_with_the_stack_and_not_as_caused():
     history.reap_killed()
     notice = history.row(history.poller()).sent[-1][1]
     assert (notice["overdue"], notice["caused"], notice["stack"]) == (True, False, "Thread 0x1 in place_order")
+
+
+def test_an_older_dump_is_not_taken_for_the_stack_of_the_hang():
+    history = hung()
+    history.row(history.handler(0)).stacks = "an old dump"
+    complain(history)
+    history.after(1.3)
+    history.reap_killed()
+    assert history.row(history.poller()).sent[-1][1]["stack"] == ""
 
 
 def test_who_finishes_after_the_exception_is_left_alone():

@@ -96,6 +96,14 @@ def test_a_queue_in_two_generations_shows_the_processes_of_both_and_the_state_of
     assert [h["state"] for h in shown["handlers"]] == ["draining", "ready"]
 
 
+def test_a_handler_that_leaves_is_shown_as_draining():
+    history = History(queue(handlers=2, spares=0))
+    history.all_ready()
+    history.ask('{"verb":"scale","queue":"orders","handlers":1}')
+    handlers = history.ask('{"verb":"status"}')["queues"]["orders"]["handlers"]
+    assert [h["state"] for h in handlers] == ["ready", "draining"]
+
+
 def test_counters_go_on_over_generations():
     history = History(queue(handlers=1))
     history.all_ready()

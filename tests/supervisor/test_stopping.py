@@ -150,6 +150,7 @@ def test_a_drain_asked_for_again_on_the_control_socket_does_not_hurry():
         assert history.ask('{"verb":"drain"}') == {"ok": True, "state": "draining"}
         history.after(1)
     assert not history.row(busy).killed
+    assert len(history.log.named("drain_started")) == 1
 
 
 @pytest.mark.parametrize("words", [(TERM, HUP), (TERM, TERM, HUP), (HUP, TERM), (TERM, CONT), (TERM, HUP, CONT, HUP)])
@@ -259,6 +260,19 @@ def test_a_successor_that_cannot_boot_does_not_hold_the_drain_beyond_its_time():
     history.stop_obeyed()
     assert history.pool.exit_code == 75
     assert history.now - START < 25
+
+
+def test_a_drain_is_not_over_while_a_successor_is_still_to_come():
+    history = booted()
+    history.signal(TERM)
+    history.die(history.poller(), *history.handlers(), by=9)
+    history.die(history.poller(), code=1)
+    assert history.pool.children() == []
+    assert history.pool.exit_code is None
+    history.after(0.1)
+    history.ready(history.poller())
+    history.drained(history.poller())
+    assert history.pool.exit_code == 0
 
 
 def test_a_poller_that_exits_after_its_last_word_is_not_replaced():

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 #: Seconds until a connection, or an answer of a control call, counts as failed: well below any lease margin.
 CONNECT_TIMEOUT = 3.0
 CONTROL_TIMEOUT = 5.0
-#: botocore's own tries of a control call. The retry mode is named because its default changed between releases.
-CONTROL_ATTEMPTS = 3
+#: botocore's own tries of a control call: none beside ours, which know the lease that a call is about. The mode is
+#: named because its default changed between releases.
+CONTROL_ATTEMPTS = 1
 
 _REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws)/")
 
@@ -45,7 +46,7 @@ class Session:
         )
 
     def controlling(self, calls: int) -> SQSClient:
-        """For deletes, beats, sends and look-ups: short, with a few attempts."""
+        """For deletes, beats, sends and look-ups: short, one attempt; the actors try again."""
         return self._sqs(
             read_timeout=CONTROL_TIMEOUT,
             retries={"total_max_attempts": CONTROL_ATTEMPTS, "mode": "standard"},

@@ -25,6 +25,8 @@ def due(ledger: Ledger, now: float, *, most: int) -> list[tuple[Delivery, float]
             ledger.lapse(delivery)
             continue
         # Past 12 hours from the receive SQS answers with an error, not with less.
+        if ledger.hiding_denied:
+            continue
         seconds = min(ledger.rules.visibility, LONGEST_LEASE - (now - delivery.received_at))
         if seconds >= 1 and not delivery.calling:
             delivery.calling = True

@@ -6,7 +6,7 @@ from worker.policy.backoff import RECEIVE_FIRST, RECEIVE_MOST, half_jitter
 from worker.policy.failures import FailureKind
 
 #: Tries after which these kinds are asked at the slowest pace only: nothing heals them within a second.
-_SLOW = {FailureKind.CREDENTIALS, FailureKind.DENIED, FailureKind.QUEUE_GONE}
+_SLOW = {FailureKind.CREDENTIALS, FailureKind.CLOCK, FailureKind.DENIED, FailureKind.KMS, FailureKind.QUEUE_GONE}
 
 
 class Demand:
@@ -28,18 +28,12 @@ class Demand:
         elif count >= asked:
             self.wanted = min(self._most, self.wanted * 2)
 
-    def failed(self, kind: FailureKind, *, now: float, chance: float) -> float:
-        """A receive failed; gives the seconds until the next. Only one is sent at a time until one succeeds."""
+    def failed(self, kind: FailureKind, *, now: float, chance: float) -> None:
+        """A receive failed. Only one is sent at a time until one succeeds."""
         self._failures += 4 if kind in _SLOW and self._failures < 4 else 1
         self.wanted = 1
         wait = half_jitter(self._failures, first=RECEIVE_FIRST, most=RECEIVE_MOST, chance=chance)
         self.quiet_until = max(self.quiet_until, now + wait)
-        return wait
-
-    @property
-    def failing(self) -> int:
-        """Failures in a row."""
-        return self._failures
 
     def polls(self, *, on_their_way: int, room: int, count: int, now: float) -> int:
         """Receives to send now, each for `count` messages; the line has `room` beyond what is on its way."""

@@ -11,8 +11,10 @@ class FailureKind(StrEnum):
 
     TRANSIENT = "transient"  #: network, 5xx, an answer that is not JSON: again, with backoff
     THROTTLED = "throttled"  #: again, with backoff
-    CREDENTIALS = "credentials"  #: missing, expired, wrong clock: again, slowly; the work in hand goes on
+    CREDENTIALS = "credentials"  #: missing, expired: again, slowly; the work in hand goes on
+    CLOCK = "clock"  #: our clock is wrong, so signatures are refused: again, slowly
     DENIED = "denied"  #: IAM says no: again, slowly
+    KMS = "kms"  #: the queue's key cannot be used: again, slowly
     QUEUE_GONE = "queue_gone"  #: does not exist (now): again, slowly
     LEASE = "lease"  #: the receipt is not ours any more: final
     CAPACITY = "capacity"  #: too many messages in flight: receives wait, deletes go on
@@ -44,12 +46,13 @@ _KINDS = {
     },
     FailureKind.CREDENTIALS: {
         *("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"),
-        *("SignatureDoesNotMatch", "InvalidSignatureException", "RequestExpired", "IncompleteSignature"),
+        *("SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"),
         *("MissingAuthenticationToken", "InvalidAccessKeyId", "NotAuthorized"),
         *("NoCredentialsError", "CredentialRetrievalError", "PartialCredentialsError", "TokenRetrievalError"),
     },
-    FailureKind.DENIED: {
-        *("AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.AccessDenied", "403"),
+    FailureKind.CLOCK: {"RequestTimeTooSkewed", "RequestExpired"},
+    FailureKind.DENIED: {"AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.AccessDenied", "403"},
+    FailureKind.KMS: {
         *("KmsAccessDenied", "KMS.AccessDeniedException", "KmsDisabled", "KMS.DisabledException"),
         *("KmsInvalidState", "KMS.KMSInvalidStateException", "KmsNotFound", "KMS.NotFoundException"),
         *("KmsOptInRequired", "KMS.OptInRequired", "KmsInvalidKeyUsage", "KMS.InvalidKeyUsageException"),
@@ -71,6 +74,7 @@ _KINDS = {
         *("InvalidParameterValue", "InvalidParameterValueException", "InvalidAttributeValue", "InvalidAttributeName"),
     },
 }
+_CLOCK_WORDS = ("Signature expired", "Signature not yet current", "is now earlier than", "is still later than")
 _BY_CODE = {code: kind for kind, codes in _KINDS.items() for code in codes}
 
 
@@ -80,6 +84,8 @@ def classify(codes: tuple[str, ...], text: str, *, sender_fault: bool | None = N
     known = [_BY_CODE[name] for name in codes if name in _BY_CODE]
     if "has expired" in text and "receipt handle" in text.lower():
         kind = FailureKind.LEASE  # FIFO says InvalidParameterValue for a receipt past its visibility timeout
+    elif any(words in text for words in _CLOCK_WORDS):
+        kind = FailureKind.CLOCK  # comes as InvalidSignatureException or SignatureDoesNotMatch
     elif known:
         kind = known[0]
     else:

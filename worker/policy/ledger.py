@@ -36,6 +36,8 @@ class Ledger:
         self.closing: set[str] = set()  #: groups that are being released
         self.hurried: list[tuple[float, int]] = []  #: beats out of turn, after one that failed
         self.draining = False
+        #: IAM denies ChangeMessageVisibility: no beats, and a release is letting the lease lapse.
+        self.hiding_denied = False
         self.lost_held = 0  #: records of lost leases that wait for their handler to tell
         self.deletes: deque[Delivery] = deque()
         self.hides: deque[Delivery] = deque()
@@ -74,6 +76,12 @@ class Ledger:
             self.deletes.append(delivery)
         elif settlement.action is Action.SEND:
             self.sends.append(delivery)
+        elif self.hiding_denied and self.draining:
+            self.gone(delivery, "released")  # comes back when its lease lapses: all that can be done for it
+            return
+        elif self.hiding_denied:
+            heapq.heappush(self._later, (delivery.lease_end, delivery.seq))
+            return
         elif self.line.behind(delivery):
             return  # the last of them to leave comes here again
         else:
@@ -192,6 +200,10 @@ class Ledger:
     def lapse(self, delivery: Delivery) -> None:
         """The lease ran out, or SQS says that it is not ours. What was done is remembered, and not run again."""
         settlement = delivery.settlement
+        if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.HIDE:
+            if not delivery.calling:
+                self.gone(delivery, "released")  # it is visible again, which is what was to become true
+            return
         if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.DELETE:
             self.remember(delivery)
         if delivery.state is State.SETTLING and delivery.calling:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from worker.message import Kind
-from worker.policy.delivery import Action, Delivery, Settlement, State
+from worker.policy.delivery import Action, Delivery, Received, Settlement, State
 from worker.policy.ledger import Ledger
+from worker.policy.requests import BATCH_BYTES
 
 #: Handler processes that die running a message alone before it is quarantined.
 CRASHES = 3
+#: Message attributes that SQS takes, and characters of a stack that are worth keeping.
+ATTRIBUTES = 10
+CRASH_BYTES = 8192
 
 _ACK = Settlement(Action.DELETE, Kind.ACK)
 
@@ -21,6 +26,9 @@ def take(ledger: Ledger, handler: int, *, most: int, most_bytes: int, now: float
     while len(taken) < most and (delivery := ledger.line.peek()) is not None:
         if delivery.lease_end <= now:
             ledger.lose(delivery)  # no effect starts on a lost lease
+            continue
+        if ledger.hiding_denied and delivery.lease_end - now < ledger.rules.visibility / 2:
+            ledger.release(delivery)  # nobody extends its lease: a handler would be cut off in the middle
             continue
         if taken and delivery.size > room:
             break
@@ -180,34 +188,52 @@ def _reject(
     ledger.settle(delivery, settlement)
 
 
-def died(
-    ledger: Ledger, handler: int, running: set[int], *, caused: bool, overdue: bool, why: str, now: float, chance: float
-) -> None:
-    """A handler process is dead, what it still told was heard. `running`: what it died with; `caused`: by our will."""
+@dataclass(frozen=True, slots=True)
+class Death:
+    """What the supervisor knows of a dead handler process."""
+
+    caused: bool = False  #: by our will: drain, recycling, hurry; nobody is charged
+    overdue: bool = False  #: killed for a message past its deadline
+    why: str = ""  #: for people
+    details: str = ""  #: for the dead-letter queue: signal, exit code, peak memory, stack
+
+
+def died(ledger: Ledger, handler: int, running: set[int], *, death: Death, now: float, chance: float) -> None:
+    """A handler process is dead, and what it still told was heard. `running`: what it died with."""
     mine = [one for one in ledger.deliveries.values() if one.handler == handler and one.state is State.DISPATCHED]
     for delivery in sorted(mine, key=lambda one: one.seq, reverse=True):
-        if delivery.seq not in running or caused:
+        if delivery.seq not in running or death.caused:
             _uncharge(ledger, delivery)
         elif delivery.lost:
             ledger.gone(delivery, "")
-        elif overdue:
-            ledger.tell("message_overdue", delivery, why)
-            _again(ledger, delivery, ledger.backoff(delivery.attempts, chance), why=why, now=now)
+        elif death.overdue:
+            ledger.tell("message_overdue", delivery, death.why)
+            _again(ledger, delivery, ledger.backoff(delivery.attempts, chance), why=death.why, now=now)
         else:
-            _crashed(ledger, delivery, alone=len(running) == 1, why=why, now=now, chance=chance)
+            _crashed(ledger, delivery, alone=len(running) == 1, death=death, now=now, chance=chance)
 
 
-def _crashed(ledger: Ledger, delivery: Delivery, *, alone: bool, why: str, now: float, chance: float) -> None:
+def _crashed(ledger: Ledger, delivery: Delivery, *, alone: bool, death: Death, now: float, chance: float) -> None:
     """Only a death alone counts. A crash retry stays in the pool, leased; the message runs alone from now on."""
     ledger.counts["crashed"] += 1
     delivery.suspect = True
     delivery.crashes += alone
-    ledger.tell("message_crashed", delivery, f"{why}; {delivery.crashes} of {CRASHES} deaths alone")
+    ledger.tell("message_crashed", delivery, f"{death.why}; {delivery.crashes} of {CRASHES} deaths alone")
     message = delivery.message
     if delivery.crashes >= CRASHES and message is not None:
-        why = f"quarantine: {CRASHES} handler processes died running it; the last: {why}"
-        _reject(ledger, delivery, why, body=message.body, attributes=message.message_attributes)
+        why = f"quarantine: {CRASHES} handler processes died running it; the last: {death.why}"
+        _reject(ledger, delivery, why, body=message.body, attributes=_with_details(message, death.details))
     elif ledger.draining or message is None or delivery.group in ledger.closing:
         ledger.release(delivery, after=ledger.backoff(delivery.attempts, chance))
     else:
         ledger.wait(delivery, ledger.backoff(delivery.crashes, chance) if alone else 0.0, now=now)
+
+
+def _with_details(message: Received, details: str) -> Mapping[str, Mapping[str, str]]:
+    """The message's attributes and one more, `worker.crash`; left out where SQS would not take it."""
+    attributes = message.message_attributes
+    details = "".join(sign for sign in details if sign.isprintable() or sign in "\n\t")[:CRASH_BYTES]
+    weight = len(message.body) + sum(len(name) + sum(map(len, one.values())) for name, one in attributes.items())
+    if not details or len(attributes) >= ATTRIBUTES or weight + 4 * len(details) + 100 > BATCH_BYTES:
+        return attributes
+    return {**attributes, "worker.crash": {"DataType": "String", "StringValue": details}}

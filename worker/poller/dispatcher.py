@@ -11,6 +11,7 @@ from worker.message import LONGEST_LEASE, Kind
 from worker.policy import outcomes
 from worker.policy.credit import BYTES, line_target
 from worker.policy.delivery import Action, Delivery, Settlement, State
+from worker.policy.ledger import Ledger
 from worker.poller.links import HandlerLink
 from worker.poller.state import PollerState
 from worker.protocol import (
@@ -59,6 +60,8 @@ class Dispatcher:
             return 0
         concurrency = links[0].slot.concurrency
         most = self._state.queue.ready_messages
+        if self._state.ledger.hiding_denied:
+            most = len(links) * concurrency  # what waits in the line loses lease time that nobody extends
         return line_target([link.service for link in links], concurrency=concurrency, most=most)
 
     def _give(self, now: float) -> None:
@@ -89,7 +92,7 @@ class Dispatcher:
         self._send(link, deliveries, now)
 
     def _send(self, link: HandlerLink, deliveries: list[Delivery], now: float) -> None:
-        parcels = [_parcel(delivery) for delivery in deliveries]
+        parcels = [_parcel(delivery, _expiry(self._state.ledger, delivery)) for delivery in deliveries]
         link.give(deliveries, now)
         # A big body is a frame of its own: a reader then needs no more memory than for that body.
         frame: list[Parcel] = []
@@ -189,7 +192,7 @@ class Dispatcher:
         link.channel.send(StreamFrame.RECALL, None)
         return True
 
-    def died(self, uid: int, *, caused: bool, overdue: bool, why: str, now: float) -> HandlerLink | None:
+    def died(self, uid: int, death: outcomes.Death, now: float) -> HandlerLink | None:
         """A handler is dead and reaped: what it still wrote counts first, the stream to its end, then the ring."""
         link = self.links.pop(uid, None)
         running: set[int] = set()
@@ -197,15 +200,14 @@ class Dispatcher:
             self.readable(link, now)
             self._hear_ring(link, now)
             running = {entry.seq for entry in link.slot.running()}
-        ledger, chance = self._state.ledger, self._state.chance()
-        outcomes.died(ledger, uid, running, caused=caused, overdue=overdue, why=why, now=now, chance=chance)
+        outcomes.died(self._state.ledger, uid, running, death=death, now=now, chance=self._state.chance())
         return link
 
     def presume_dead(self, now: float) -> list[HandlerLink]:
         """Without a supervisor nobody reaps: a handler is dead when its stream has ended and its pid is gone."""
         dead = [link for link in self.links.values() if link.channel.closed and not _alive(link.pid)]
         for link in dead:
-            self.died(link.uid, caused=True, overdue=False, why="its supervisor died", now=now)
+            self.died(link.uid, outcomes.Death(caused=True, why="its supervisor died"), now)
         return dead
 
     def _tell_news(self) -> None:
@@ -244,13 +246,20 @@ class Dispatcher:
         return _DEADLINES
 
 
-def _parcel(delivery: Delivery) -> Parcel:
+def _expiry(ledger: Ledger, delivery: Delivery) -> float:
+    """When a handler function must have ended, whatever it asks for: SQS's 12 hours, or a lease that none extends."""
+    if ledger.hiding_denied:
+        return delivery.lease_end - max(1.0, ledger.rules.visibility / 10)
+    return delivery.received_at + LONGEST_LEASE
+
+
+def _parcel(delivery: Delivery, expires: float) -> Parcel:
     message = delivery.message
     assert message is not None  # noqa: S101 - what has no body is released, never dispatched
     return Parcel(
         delivery.seq,
         delivery.attempts,
-        delivery.received_at + LONGEST_LEASE,
+        expires,
         delivery.message_id,
         message.attributes,
         message.message_attributes,

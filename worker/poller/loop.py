@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+from typing import Any
+
+import orjson
 
 from worker import platform
 from worker.channel import Channel, Frame
+from worker.policy.health import HINTS
+from worker.policy.outcomes import Death
 from worker.policy.requests import Answer, Receive
 from worker.poller.dispatcher import Dispatcher
 from worker.poller.heartbeater import Beat, Heartbeater
@@ -33,8 +38,8 @@ class PollerLoop:
         self._slot = slot
         self.dispatcher = Dispatcher(state)
         self.receiver = Receiver(state)
-        self.settler = Settler(state)
         self.heartbeater = Heartbeater(state)
+        self.settler = Settler(state, self.heartbeater.denied)
         self.stopping = Stopping(state, self.dispatcher)
         self._published_at = 0.0
         self._news = True  #: something happened since the last publication
@@ -103,9 +108,7 @@ class PollerLoop:
         if frame.kind == ControlFrame.ATTACH:
             self._attach(frame, now)
         elif frame.kind == ControlFrame.DIED:
-            why = f"signal {header['signal']}" if header.get("signal") else f"exit code {header.get('code')}"
-            caused, overdue = bool(header.get("caused")), bool(header.get("overdue"))
-            link = self.dispatcher.died(header["handler"], caused=caused, overdue=overdue, why=why, now=now)
+            link = self.dispatcher.died(header["handler"], _death(header), now)
             if link is not None:
                 self._forget(link)
         elif frame.kind == ControlFrame.DETACH:
@@ -174,9 +177,33 @@ class PollerLoop:
         self._slot.count(state.counts | ledger.counts | gauges)
         kind = ChildState.DRAINING if state.draining else ChildState.BUSY if ledger.deliveries else ChildState.READY
         received_at, quiet = state.received_at, state.quiet_until
-        self._slot.tell(pid=os.getpid(), state=kind, now=now, received_at=received_at, quiet_until=quiet)
+        trouble, since = state.health.worst
+        self._slot.tell(
+            pid=os.getpid(),
+            state=kind,
+            now=now,
+            received_at=received_at,
+            quiet_until=quiet,
+            trouble=trouble or "",
+            trouble_since=since,
+        )
+
+    def _tell_health(self) -> None:
+        """Each change of a queue's health is one line; the failures between are only counted."""
+        health, log = self._state.health, self._state.log
+        for change in health.changes:
+            if change.failure is None:
+                log.info(
+                    "calls_recovered", action=change.action, after=round(change.seconds, 1), failures=change.failures
+                )
+            else:
+                kind = change.failure.kind
+                log.warning("calls_fail", action=change.action, kind=kind, why=str(change.failure), hint=HINTS[kind])
+        health.changes.clear()
 
     def _tell_log(self) -> None:
+        if self._state.health.changes:
+            self._tell_health()
         events = self._state.ledger.events
         if not events:
             return
@@ -188,3 +215,15 @@ class PollerLoop:
             tell = getattr(self._state.log, level)
             tell(event.name, message_id=event.delivery.message_id, attempt=event.delivery.attempts, why=event.why)
         events.clear()
+
+
+def _death(header: dict[str, Any]) -> Death:
+    """What the supervisor says of a dead handler."""
+    why = f"signal {header['signal']}" if header.get("signal") else f"exit code {header.get('code')}"
+    told = {key: header.get(key) for key in ("signal", "code", "peak", "stack") if header.get(key) is not None}
+    return Death(
+        caused=bool(header.get("caused")),
+        overdue=bool(header.get("overdue")),
+        why=why,
+        details=orjson.dumps(told).decode(),
+    )

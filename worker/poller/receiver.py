@@ -76,8 +76,7 @@ class Receiver:
         messages = answer.messages
         state.counts["receives"] += 1
         state.counts["empty_receives"] += not messages
-        if self._demand.failing:
-            state.log.info("receive_recovered", failures=self._demand.failing)
+        state.health.succeeded("receive", now=now)
         self._demand.came(len(messages), asked=request.count, now=now)
         if messages:
             mean = sum(len(message.body) for message in messages) / len(messages)
@@ -88,10 +87,8 @@ class Receiver:
         failure = answer.failure
         assert failure is not None  # noqa: S101 - the only caller has looked
         self._state.counts["failures"] += 1
-        first = not self._demand.failing
-        wait = self._demand.failed(failure.kind, now=now, chance=self._state.chance())
-        tell = self._state.log.warning if first else self._state.log.debug
-        tell("receive_failed", kind=failure.kind, why=str(failure), again_in=round(wait, 1))
+        self._state.health.failed("receive", failure, now=now)
+        self._demand.failed(failure.kind, now=now, chance=self._state.chance())
 
     def _room(self, target: int) -> int:
         state = self._state

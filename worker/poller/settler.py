@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.policy.backoff import visibility
 from worker.policy.delivery import Action, Delivery
 from worker.policy.failures import Failure, FailureKind
+from worker.policy.health import Gate
 from worker.policy.requests import BATCH, BATCH_BYTES, Answer, Delete, Hide, Outgoing, Request, Send
 from worker.poller.state import PollerState
 
@@ -15,6 +17,10 @@ from worker.poller.state import PollerState
 LINGER, LINGER_FIFO = 0.020, 0.002
 #: Requests on their way at most; more only compete for the interpreter.
 _CALLS = 8
+#: Seconds between two calls of a kind while it fails.
+_GATE_FIRST, _GATE_MOST = 0.2, 5.0
+#: What health and logs call the actions.
+_NAMES = {Action.DELETE: "delete", Action.HIDE: "hide", Action.SEND: "send"}
 #: Kinds after which a send is given up: its queue is not ours to wait for, the message goes the retry way.
 _NO_SUCH_TARGET = {FailureKind.QUEUE_GONE, FailureKind.DENIED}
 
@@ -23,17 +29,21 @@ _NO_SUCH_TARGET = {FailureKind.QUEUE_GONE, FailureKind.DENIED}
 class Batch:
     """The token of a settlement request."""
 
+    action: Action
     deliveries: tuple[Delivery, ...]
 
 
 class Settler:
     """One per poller."""
 
-    def __init__(self, state: PollerState) -> None:
+    def __init__(self, state: PollerState, denied: Callable[[float], None]) -> None:
         self._state = state
+        self._denied = denied  #: told when IAM denies the change of visibility
         self._linger = LINGER_FIFO if state.fifo else LINGER
         self._since: dict[Action, float] = {}  #: when the oldest of each kind began to wait
         self._alone: deque[Delivery] = deque()  #: entries of a refused batch, each to be tried by itself
+        self._gates = {action: Gate(_GATE_FIRST, _GATE_MOST) for action in _NAMES}
+        self._on_their_way = dict.fromkeys(_NAMES, 0)
 
     def step(self, now: float) -> float:
         """Send every batch that is full or has waited long enough; returns the seconds till the next is due."""
@@ -46,6 +56,9 @@ class Settler:
 
     def _flush(self, action: Action, line: deque[Delivery], now: float) -> float:
         while line and self._room():
+            held_back = self._gates[action].wait(now, on_their_way=self._on_their_way[action])
+            if held_back:
+                return held_back
             due = self._since.setdefault(action, now) + self._linger
             if len(line) < BATCH and now < due and not self._state.draining:
                 return due - now
@@ -60,22 +73,21 @@ class Settler:
     def _start(self, deliveries: list[Delivery]) -> None:
         live = [delivery for delivery in deliveries if self._state.ledger.begin(delivery)]
         if live:
-            self._state.sqs.start(_request(live), Batch(tuple(live)))
+            action = _action(live[0])
+            self._on_their_way[action] += 1
+            self._state.sqs.start(_request(live), Batch(action, tuple(live)))
 
     def answered(self, answer: Answer, batch: Batch, now: float) -> None:
         """A settlement request came back. One that answered 200 can have failed entries."""
         state, ledger = self._state, self._state.ledger
         state.counts["calls"] += 1
+        self._on_their_way[batch.action] -= 1
         whole = answer.failure
-        if whole is not None:
-            state.counts["failures"] += 1
-            state.log.warning("settle_postponed", kind=whole.kind, why=str(whole), messages=len(batch.deliveries))
-            if whole.kind is FailureKind.INVALID and len(batch.deliveries) > 1:
-                # One entry made SQS refuse all; only by itself it shows which.
-                for delivery in batch.deliveries:
-                    delivery.calling, delivery.queued = False, True
-                self._alone.extend(batch.deliveries)
-                return
+        if whole is None:
+            self._gates[batch.action].succeeded()
+            state.health.succeeded(_NAMES[batch.action], now=now)
+        elif self._refused(whole, answer.request, batch, now):
+            return
         entries = answer.entries or (whole,) * len(batch.deliveries)
         for delivery, failure in zip(batch.deliveries, entries, strict=True):
             if failure is None:
@@ -84,10 +96,38 @@ class Settler:
                 final = _final(failure, answer.request)
                 ledger.unsettled(delivery, final=final, why=str(failure), now=now, chance=state.chance())
 
+    def _refused(self, whole: Failure, request: Request, batch: Batch, now: float) -> bool:
+        """A request failed as a whole; True if its deliveries are in a queue again."""
+        state = self._state
+        state.counts["failures"] += 1
+        state.health.failed(_NAMES[batch.action], whole, now=now)
+        if whole.kind is FailureKind.INVALID and len(batch.deliveries) > 1:
+            # One entry made SQS refuse all; only by itself it shows which.
+            for delivery in batch.deliveries:
+                delivery.calling, delivery.queued = False, True
+            self._alone.extend(batch.deliveries)
+            return True
+        if _final(whole, request):
+            return False
+        self._gates[batch.action].failed(now=now, chance=state.chance())
+        if batch.action is Action.HIDE and whole.kind is FailureKind.DENIED:
+            self._denied(now)
+        for delivery in batch.deliveries:
+            delivery.calling = False
+            if delivery.lease_end <= now:
+                state.ledger.lapse(delivery)
+            elif delivery.seq in state.ledger.deliveries:
+                state.ledger.enqueue(delivery)
+        return True
+
 
 def ledger_wait(state: PollerState, now: float) -> float:
     """Bring back what waited in the pool; seconds till the next of it."""
     return max(0.0, state.ledger.tick(now) - now)
+
+
+def _action(delivery: Delivery) -> Action:
+    return delivery.settlement.action if delivery.settlement is not None else Action.DELETE
 
 
 def _final(failure: Failure, request: Request) -> bool:

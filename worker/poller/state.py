@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from worker.channel import Channel
 from worker.leases import LeaseTable
+from worker.policy.health import Health
 from worker.policy.ledger import Ledger
 from worker.policy.requests import Sqs
 from worker.settings import QueueSettings
@@ -26,6 +27,7 @@ class PollerState:
     chance: Callable[[], float]  #: draws from 0 to 1
     token: Callable[[], str]  #: draws a name that was never used
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    health: Health = field(default_factory=Health)
     paused: bool = False
     draining: bool = False
     received_at: float = 0.0  #: when the last receive was answered

@@ -76,7 +76,7 @@ def _died_early(pool: Pool, child: Child, end: End, *, now: float, chance: float
         reloading.abort(pool, f"the new {child.role} of queue {queue_set.queue.name} did not start: {reason}", now=now)
         return
     refused = child.refused or end.code == os.EX_CONFIG
-    if refused and child.role not in queue_set.booted and queue_set.generation == 1 and queue_set.budget is None:
+    if refused and child.role not in queue_set.booted and queue_set.budget is None:
         pool.log.error("config_rejected", queue=queue_set.queue.name, process=child.role, reason=reason)
         stopping.begin(pool, now=now, reason="config_rejected", code=os.EX_CONFIG)
         return

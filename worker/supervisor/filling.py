@@ -13,7 +13,9 @@ from worker.supervisor.tree import Bequest, Child, Phase, QueueSet, Role
 
 #: Seconds that what a dead handler left is kept after its poller was told: a poller that is killed in the same storm
 #: may not have read it, and its successor is told again.
-KEPT = 2.0
+KEPT = 1.0
+#: Dead handlers of one set that are remembered for pollers to come; of older ones the lease table alone tells.
+MOST_KEPT = 64
 #: Seconds before a stream is tried again that the system had no descriptors for.
 LINK_AGAIN = 0.5
 #: Seconds before the deadline of a drain at which starting a poller's successor stops being worth it: it has to boot,
@@ -100,16 +102,18 @@ def _hand_over(pool: Pool, queue_set: QueueSet, now: float) -> bool:
 def _forget(pool: Pool, queue_set: QueueSet, now: float) -> float:
     due = float("inf")
     kept: list[Bequest] = []
-    for bequest in queue_set.bequests:
+    for place, bequest in enumerate(reversed(queue_set.bequests)):
         told = bequest.told
-        if told is None or told is not queue_set.poller_of(bequest.child) or not told.ready_at:
+        if place >= MOST_KEPT:
+            pool.outside.bury(bequest.child)
+        elif told is None or told is not queue_set.poller_of(bequest.child) or not told.ready_at:
             kept.append(bequest)
         elif now < bequest.told_at + KEPT:
             kept.append(bequest)
             due = min(due, bequest.told_at + KEPT)
         else:
             pool.outside.bury(bequest.child)
-    queue_set.bequests = kept
+    queue_set.bequests = kept[::-1]
     return due
 
 

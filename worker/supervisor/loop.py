@@ -109,7 +109,7 @@ class Loop:
         for process, reaped in self._processes.reap():
             for said in process.read():
                 self._hear(process.child, said, now)
-            process.silence()
+            process.hang_up()
             end = End(reaped.status, reaped.peak)
             deaths.died(self._pool, process.child, end, now=now, chance=random.random())  # noqa: S311 - jitter
 

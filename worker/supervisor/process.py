@@ -85,6 +85,11 @@ class Process:
             self._waits_for = 0
             self._selector.unregister(self.control)
 
+    def hang_up(self) -> None:
+        """It is dead and has been heard to the end: its control socket goes, what it left stays."""
+        self.silence()
+        self.control.close()
+
     def look(self, read: Callable[[mmap], _Facts], nothing: _Facts) -> _Facts:
         """What its slot says; `nothing` if that is nonsense (user code lives beside the writer), or cannot be read now.
 
@@ -108,7 +113,6 @@ class Process:
 
     def close(self) -> None:
         """Close everything."""
-        self.silence()
-        self.control.close()
+        self.hang_up()
         os.close(self.slot)
         os.close(self._stacks)
