@@ -9,7 +9,6 @@ import signal
 import socket
 import struct
 import sys
-import tempfile
 import time
 
 LINUX = sys.platform == "linux"
@@ -79,6 +78,8 @@ def anonymous_file(name: str, size: int) -> int:
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create(name, os.MFD_CLOEXEC)
     else:
+        import tempfile  # not at the top: macOS alone needs it, and it costs every process's start 3 ms
+
         fd, path = tempfile.mkstemp(prefix=f"worker-{name}-")
         os.unlink(path)  # noqa: PTH108 - the path lives for this one line
         os.set_inheritable(fd, False)

@@ -275,6 +275,26 @@ def test_a_failure_is_logged_with_its_message_and_without_the_body(
     assert outcome.reason.startswith("ValueError: bad")
 
 
+def test_user_code_that_exits_finds_the_links_with_the_main_thread(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last flush is the main thread's alone, and the message that exits is still named in the slot."""
+
+    def leave(_message: Message) -> None:
+        raise SystemExit(3)
+
+    def look(error: BaseException, message: Message) -> None:
+        seen.append((type(error), message.id, parts.thread._io.locked(), [one.seq for one in parts.slot.running()]))
+        raise RuntimeError("the process would have ended")
+
+    seen: list[Any] = []
+    parts = build(leave)
+    monkeypatch.setattr(parts.endings, "by_user_code", look)
+    with pytest.raises(RuntimeError):
+        parts.give(parcel(1))
+    assert seen == [(SystemExit, "id-1", True, [1])]
+
+
 def test_an_outcome_nobody_asked_for_does_not_stop_the_loop(build: Build) -> None:
     """The next message runs after a failed one."""
     parts = build(lambda message: message.json())

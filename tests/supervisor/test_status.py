@@ -39,6 +39,8 @@ def test_status_of_a_pool_that_runs():
             "state": "running",
             "progress_age": 0.0,
             "receive_age": 0.0,
+            "trouble": "",
+            "trouble_age": 0.0,
             "restarts": 0,
         }
     ]

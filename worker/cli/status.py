@@ -76,6 +76,8 @@ def process_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
     for name, queue in status["queues"].items():
         for poller in queue["pollers"]:
             age = f"received {span(poller['receive_age'])} ago" if poller.get("receive_age") is not None else ""
+            if poller.get("trouble"):
+                age = f"{poller['trouble']} for {span(poller['trouble_age'])}"
             rows.append(_row(f"poller {name}/{poller['number']}", poller, "", "", "", "", age))
         for handler in queue["handlers"]:
             oldest = max((entry["seconds"] for entry in handler["running"]), default=None)

@@ -67,6 +67,8 @@ def _poller(pool: Pool, poller: Child, now: float) -> dict[str, Any]:
         "state": "draining" if poller.queue_set.budget else state,
         "progress_age": round(now - max(facts.progress, poller.started_at), 3),
         "receive_age": round(now - max(facts.received_at, poller.started_at), 3),
+        "trouble": facts.trouble,
+        "trouble_age": round(now - facts.trouble_since, 3) if facts.trouble else 0.0,
         "restarts": poller.queue_set.replaced[Role.POLLER, poller.number],
     }
 
