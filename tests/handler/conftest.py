@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.handler.parts import Parts
+from tests.handler.process import HandlerProcess
 from worker.message import Message
 
 Build = Callable[..., Parts]
+Launch = Callable[..., HandlerProcess]
 
 
 @pytest.fixture
@@ -30,3 +32,17 @@ def build() -> Iterator[Build]:
     yield start
     for parts in made:
         parts.close()
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    """Starts real handler processes; ends them afterwards."""
+    made: list[HandlerProcess] = []
+
+    def start(**arguments: Any) -> HandlerProcess:
+        made.append(HandlerProcess(**arguments))
+        return made[-1]
+
+    yield start
+    for handler in made:
+        handler.close()

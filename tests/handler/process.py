@@ -53,6 +53,7 @@ class HandlerProcess:
         queue = QueueSettings(name="orders", handler=handler, url="https://x", handler_timeout=timeout)
         self._settings = Settings(name="test", queues=(queue,), paths=(str(ROOT),))
         self._seq = 0
+        self._closed = False
 
     def set_up(self, **changes: Any) -> None:
         """Send SETUP; `changes` replace fields of its header."""
@@ -134,8 +135,15 @@ class HandlerProcess:
         """Wait for the end; the exit code, or the negative signal."""
         return self.process.wait(10)
 
+    def stack_text(self) -> str:
+        """What faulthandler wrote."""
+        return os.pread(self.stacks, 65536, 0).decode()
+
     def close(self) -> tuple[str, str]:
-        """Kill what is left; what was written to standard output and error."""
+        """Kill what is left; what was written to standard output and error. Once more does nothing."""
+        if self._closed:
+            return "", ""
+        self._closed = True
         self.process.kill()
         self.process.wait(10)
         del self.slot  # its mapping holds a descriptor

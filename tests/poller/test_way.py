@@ -365,3 +365,12 @@ def test_a_queue_that_fails_is_asked_less_and_recovers(worlds: Callable[..., Wor
     world.run(30.0, step=0.1)
     world.handlers[0].read()
     assert len(world.handlers[0].inbox) == 1
+
+
+def test_an_idle_loop_never_sleeps_for_ever(worlds: Callable[..., World]) -> None:
+    """Its progress is shown well within the time the supervisor allows, whatever else there is to do."""
+    world = worlds(visibility_timeout=30.0)
+    for _ in range(100):
+        wait = world.loop.step(world.clock.now)
+        assert 0 <= wait <= 3.0
+        world.run(0.3)

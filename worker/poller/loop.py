@@ -69,10 +69,11 @@ class PollerLoop:
         )
         self._tell_log()
         # Progress is shown to the supervisor well within the third of a visibility timeout it allows.
-        due = self._published_at + (_PUBLISH if self._news else min(5.0, state.queue.visibility_timeout / 10))
+        idle = min(5.0, state.queue.visibility_timeout / 10)
+        due = self._published_at + (_PUBLISH if self._news else idle)
         if now >= due:
             self.publish(now)
-            return wait
+            return min(wait, idle)
         return min(wait, due - now)
 
     def wait(self, seconds: float) -> None:
