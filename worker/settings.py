@@ -20,6 +20,15 @@ class RetrySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecycleSettings:
+    """When a handler process is replaced by a spare that is ready; 0: never."""
+
+    max_messages: int = 0
+    max_age: float = 0.0  #: seconds
+    max_rss: int = 0  #: bytes, found in three looks a second apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
     """One `[queues.NAME]` table. Exactly one of url, queue_name and ssm is set."""
 
@@ -39,6 +48,7 @@ class QueueSettings:
     dead_letter: str = ""  #: URL or name; empty: as the queue's redrive policy says
     role_arn: str = ""  #: assumed for this queue
     retry: RetrySettings = field(default_factory=RetrySettings)
+    recycle: RecycleSettings = field(default_factory=RecycleSettings)
     polls: int = 8  #: parallel long polls at most, per poller
     ready_messages: int = 1000  #: the ready line's bound per poller
     ready_bytes: int = 32 * 1024 * 1024  #: the same in body bytes
@@ -73,5 +83,8 @@ def to_json(settings: Settings) -> dict[str, Any]:
 
 def from_json(data: dict[str, Any]) -> Settings:
     """The settings as a child process gets them; the parent made them, so they are not checked again."""
-    queues = tuple(QueueSettings(**{**queue, "retry": RetrySettings(**queue["retry"])}) for queue in data["queues"])
+    inner = ("retry", RetrySettings), ("recycle", RecycleSettings)
+    queues = tuple(
+        QueueSettings(**{**queue, **{name: kind(**queue[name]) for name, kind in inner}}) for queue in data["queues"]
+    )
     return Settings(**{**data, "queues": queues, "paths": tuple(data["paths"])})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.config.queue_keys import QUEUE, RETRY
+from worker.config.queue_keys import QUEUE, RECYCLE, RETRY
 from worker.config.reference import page, summary
 from worker.config.worker_keys import WORKER
-from worker.settings import QueueSettings, RetrySettings, Settings
+from worker.settings import QueueSettings, RecycleSettings, RetrySettings, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -19,14 +19,15 @@ def test_the_page_says_what_the_schema_says() -> None:
 
 def test_every_key_fills_a_field_and_every_field_has_a_key() -> None:
     """The schema and the settings cannot drift apart; what is not a key of the file is named here."""
-    made = {Settings: {"config", "paths", "queues"}, QueueSettings: {"name", "pause", "retry"}, RetrySettings: set()}
-    only_keys = {Settings: {"allow_insecure_endpoint"}, QueueSettings: {"poll_interval"}, RetrySettings: set()}
-    for keys, settings in ((WORKER, Settings), (QUEUE, QueueSettings), (RETRY, RetrySettings)):
-        filled = {key.setting for key in keys} - only_keys[settings]
-        assert filled == set(settings.__dataclass_fields__) - made[settings]
+    made = {Settings: {"config", "paths", "queues"}, QueueSettings: {"name", "pause", "retry", "recycle"}}
+    only_keys = {Settings: {"allow_insecure_endpoint"}, QueueSettings: {"poll_interval"}}
+    tables = ((WORKER, Settings), (QUEUE, QueueSettings), (RETRY, RetrySettings), (RECYCLE, RecycleSettings))
+    for keys, settings in tables:
+        filled = {key.setting for key in keys} - only_keys.get(settings, set())
+        assert filled == set(settings.__dataclass_fields__) - made.get(settings, set())
 
 
 def test_every_key_is_in_the_summary() -> None:
     """`worker check --help` shows all keys."""
-    for key in WORKER + QUEUE + RETRY:
+    for key in WORKER + QUEUE + RETRY + RECYCLE:
         assert key.example in summary()

@@ -230,3 +230,15 @@ def test_an_idle_pool_sleeps(pools: Callable[..., Pool]) -> None:
     assert pool.queue()["counters"]["calls"] - calls <= 2
     assert switches < 100, switches
     assert pool.stop() == 0
+
+
+def test_recycling_under_load_leaves_no_gap_and_repeats_nothing(pools: Callable[..., Pool]) -> None:
+    """Handlers replaced every few hundred messages: a spare is ready first, each message has one effect."""
+    pool = pools("short", handlers=2, recycle={"max_messages": 300})
+    under_load(pool, 4000)
+    eventually(lambda: len(pool.effects()) == 4000, seconds=60, why="all effects")
+    pool.wait_empty(seconds=20)
+    assert set(pool.effects().values()) == {1}
+    assert sum(event["event"] == "handler_recycled" for event in pool.events()) >= 3
+    assert not [event for event in pool.events() if event["level"] in ("warning", "error")]
+    assert pool.stop() == 0

@@ -64,8 +64,7 @@ def _queue(name: str, values: Mapping[str, Any]) -> QueueSettings:
         # SQS waits whole seconds only, so a fraction is paused too.
         given["wait"] = float(math.floor(min(_LONGEST_WAIT, interval)))
         given["pause"] = interval - given["wait"]
-    if "retry" in values:
-        given["retry"] = values["retry"]
+    given |= {inner: values[inner] for inner in ("retry", "recycle") if inner in values}
     return QueueSettings(**{"handler": "", **given}, name=name)
 
 

@@ -1,4 +1,4 @@
-"""Command line: the keys of `[queues.NAME]` and of `[queues.NAME.retry]`."""
+"""Command line: the keys of `[queues.NAME]` and of the tables in it."""
 
 from __future__ import annotations
 
@@ -159,6 +159,33 @@ QUEUE = (
     ),
 )
 
+RECYCLE = (
+    Key(
+        name="max_messages",
+        type=Type.NUMBER,
+        example="max_messages = 10000",
+        least=0,
+        most=1_000_000_000,
+        meaning="Messages that a handler process runs before it is replaced. 0: no limit.",
+    ),
+    Key(
+        name="max_age",
+        type=Type.SECONDS,
+        example="max_age = 3600",
+        least=0,
+        most=365 * 86_400,
+        meaning="How long a handler process serves before it is replaced. 0: no limit.",
+    ),
+    Key(
+        name="max_rss",
+        type=Type.NUMBER,
+        example="max_rss = 500000000",
+        least=0,
+        most=2**50,
+        meaning="Memory of a handler process (resident bytes) above which it is replaced, if three looks in a row find "
+        "it. 0: no limit.",
+    ),
+)
 RETRY = (
     Key(
         name="first",

@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from worker.config.queue_keys import QUEUE, RETRY
-from worker.config.schema import Key, Type, default
+from worker.config.queue_keys import QUEUE, RECYCLE, RETRY
+from worker.config.schema import AnySettings, Key, Type, default
 from worker.config.values import number
 from worker.config.worker_keys import WORKER
-from worker.settings import QueueSettings, RetrySettings, Settings
+from worker.settings import QueueSettings, RecycleSettings, RetrySettings, Settings
 
 _INTRODUCTION = """\
 # Configuration
@@ -61,6 +61,7 @@ _AFTER = """\
 | FIFO queue (the name ends in `.fifo`): `pollers` = 1 | one poller keeps the order of all groups |
 | `ready_messages` >= `max_messages` | the ready line takes what one receive brings |
 | `retry.first` <= `retry.most` | |
+| `recycle` needs `spares` >= 1 | a spare that is ready takes the place first |
 | `dead_letter` of a FIFO queue is a FIFO queue, of a standard queue a standard one | a limit of SQS |
 | URLs are `https`, or of this machine, or `allow_insecure_endpoint = true` | bodies and receipts travel on them |
 """
@@ -81,6 +82,13 @@ _SECTIONS = (
         RETRY,
         RetrySettings,
     ),
+    (
+        "[queues.NAME.recycle]",
+        "When a handler process is replaced: between two messages, by a spare that is ready, one at a time. Limits of "
+        "messages and age are up to 10 % lower for each process, so that not all go together.",
+        RECYCLE,
+        RecycleSettings,
+    ),
 )
 
 
@@ -100,7 +108,7 @@ def summary() -> str:
     return "\n".join(lines)
 
 
-def _table(keys: Sequence[Key], settings: type[Settings] | type[QueueSettings] | type[RetrySettings]) -> str:
+def _table(keys: Sequence[Key], settings: AnySettings) -> str:
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for key in keys:
         shown = key.default or _default(key, settings)
@@ -120,7 +128,7 @@ def _value(key: Key) -> str:
     return key.type.value
 
 
-def _default(key: Key, settings: type[Settings] | type[QueueSettings] | type[RetrySettings]) -> str:
+def _default(key: Key, settings: AnySettings) -> str:
     value = default(key, settings)
     if value is None:
         raise ValueError(f"key {key.name} says no default, and the settings have none")

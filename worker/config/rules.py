@@ -9,7 +9,7 @@ from typing import NamedTuple
 from worker.config import shapes
 from worker.config.queue_keys import LONGEST_VISIBILITY
 from worker.config.values import number
-from worker.settings import POLL_GRACE, QueueSettings, Settings
+from worker.settings import POLL_GRACE, QueueSettings, RecycleSettings, Settings
 
 #: A drain waits for pending long polls, then releases what they brought (docs: the order of stopping).
 _DRAIN_RESERVE = 7.0
@@ -57,6 +57,8 @@ def check_queue(queue: QueueSettings, *, drain_timeout: float) -> Iterator[Compl
             f"first ({number(queue.retry.first)}) must not be more than most ({number(queue.retry.most)}); both are "
             f"{number(LONGEST_VISIBILITY)} at most",
         )
+    if queue.recycle != RecycleSettings() and not queue.spares:
+        yield Complaint(("spares", "recycle"), "recycle needs a spare that is ready first: set spares to 1 or more")
     yield from _check_fifo(queue)
 
 

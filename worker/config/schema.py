@@ -10,7 +10,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from worker.settings import QueueSettings, RetrySettings, Settings
+from worker.settings import QueueSettings, RecycleSettings, RetrySettings, Settings
+
+#: The settings that tables become.
+AnySettings = type[Settings] | type[QueueSettings] | type[RetrySettings] | type[RecycleSettings]
 
 
 class Type(Enum):
@@ -45,7 +48,7 @@ class Key:
         return self.field or self.name
 
 
-def default(key: Key, settings: type[Settings] | type[QueueSettings] | type[RetrySettings]) -> Any:
+def default(key: Key, settings: AnySettings) -> Any:
     """The default of a key as its settings class has it; None where there is none to show."""
     for field in dataclasses.fields(settings):
         if field.name == key.setting and field.default is not dataclasses.MISSING:

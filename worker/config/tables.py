@@ -8,15 +8,19 @@ from typing import Any
 from worker.config import shapes
 from worker.config.environment import BadReference
 from worker.config.problems import nearest
-from worker.config.queue_keys import QUEUE, RETRY
+from worker.config.queue_keys import QUEUE, RECYCLE, RETRY
 from worker.config.report import Report
 from worker.config.schema import Key
 from worker.config.values import MISSING, BadValue, convert
-from worker.settings import RetrySettings
+from worker.settings import RecycleSettings, RetrySettings
 
 _SOURCES = ("url", "name", "ssm")
 #: Tables inside a queue's table.
-_INNER = ("retry",)
+_TABLES: tuple[tuple[str, Sequence[Key], type[RetrySettings] | type[RecycleSettings]], ...] = (
+    ("retry", RETRY, RetrySettings),
+    ("recycle", RECYCLE, RecycleSettings),
+)
+_INNER = tuple(name for name, _, _ in _TABLES)
 
 
 def read_table(
@@ -51,7 +55,7 @@ def read_table(
 
 
 def read_queues(raw: Any, *, environ: Mapping[str, str], report: Report) -> dict[str, dict[str, Any]]:
-    """The good values of each `[queues.NAME]`, its `retry` table made RetrySettings."""
+    """The good values of each `[queues.NAME]`, its inner tables made settings."""
     if not isinstance(raw, dict) or not raw:
         report.add("no queue: write a table such as [queues.orders], with handler and one of url, name and ssm")
         return {}
@@ -63,10 +67,9 @@ def read_queues(raw: Any, *, environ: Mapping[str, str], report: Report) -> dict
         values = read_table(table, path, keys=QUEUE, environ=environ, report=report, inner=_INNER)
         if isinstance(table, dict):
             _check_presence(values, path, report=report)
-            retry = table.get("retry", {})
-            values["retry"] = RetrySettings(
-                **read_table(retry, (*path, "retry"), keys=RETRY, environ=environ, report=report)
-            )
+            for inner, keys, kind in _TABLES:
+                read = read_table(table.get(inner, {}), (*path, inner), keys=keys, environ=environ, report=report)
+                values[inner] = kind(**read)
         found[name] = values
     return found
 

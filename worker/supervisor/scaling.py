@@ -27,7 +27,7 @@ def scale(pool: Pool, queue: str, *, handlers: int, now: float) -> str:
             pool.log.info("queue_scaled", queue=queue, handlers=handlers, before=before)
         for handler in queue_set.in_phase(Phase.SERVING):
             if handler.number >= handlers:
-                _leave(pool, queue_set, handler, now=now)
+                leave(pool, queue_set, handler, now=now)
     return ""
 
 
@@ -64,7 +64,7 @@ def unknown_queue(pool: Pool, queue: str) -> str:
     return f"no queue {queue!r} is running; running are: {', '.join(known) or 'none'}"
 
 
-def _leave(pool: Pool, queue_set: QueueSet, handler: Child, *, now: float) -> None:
+def leave(pool: Pool, queue_set: QueueSet, handler: Child, *, now: float) -> None:
     """Empty a handler first: its poller answers DETACHED when it holds nothing, and only then it is stopped."""
     if handler.poller is None:
         dismiss(pool, handler, now=now)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from worker.policy.recycling import Wear
 from worker.policy.restarts import Restarts
 from worker.settings import QueueSettings, Settings
 
@@ -79,6 +80,7 @@ class Child:
     ladder: Ladder | None = None
     expected_dead: float = float("inf")  #: it said or showed that it ends: killed if it has not by then
     killed_at: float = float("inf")
+    wear: Wear | None = None  #: of a handler: what its recycling goes by
     warned: bool = False  #: the log has been told once that it takes long to start, or to die
 
     def fields(self) -> dict[str, Any]:
@@ -117,6 +119,7 @@ class QueueSet:
     polled: set[int] = field(default_factory=set)  #: numbers whose poller has been READY, and may have received
     unconfirmed: dict[int, int] = field(default_factory=dict)  #: by number: what DRAINED said
     replaced: Counter[tuple[Role, int]] = field(default_factory=Counter)  #: deaths by kind and number
+    recycle_at: float = 0.0  #: when its handlers are looked at next
     budget: Budget | None = None  #: set once it drains
 
     def children(self) -> list[Child]:

@@ -7,7 +7,7 @@ which order a storm of deaths, signals and requests arrives, and a rule that was
 from __future__ import annotations
 
 from worker.settings import Settings
-from worker.supervisor import filling, overdue, reloading, stacks, starting, stopping, watching
+from worker.supervisor import filling, overdue, recycling, reloading, stacks, starting, stopping, watching
 from worker.supervisor.pool import Pool
 from worker.supervisor.tree import Phase, QueueSet, SetState
 
@@ -26,6 +26,7 @@ def step(pool: Pool, *, now: float, chance: float) -> float:
     watching.wake(pool, now=now)
     due = [overdue.step(pool, now=now), stacks.step(pool, now=now)]
     for queue_set in list(pool.sets):
+        due.append(recycling.step(pool, queue_set, now=now, chance=chance))
         due.append(filling.fill(pool, queue_set, now=now, chance=chance))
         due.append(stopping.step(pool, queue_set, now))
         _note_readiness(pool, queue_set, now)

@@ -51,7 +51,9 @@ class SimulatedServer:
 
 
 @dataclass(slots=True)
-class _Call:
+class Call:
+    """A request on its way."""
+
     request: Request
     token: object
     sent_at: float
@@ -60,13 +62,16 @@ class _Call:
 class SimulatedSqs:
     """Implements policy.requests.Sqs. Answers arrive `round_trip()` seconds after they were sent, in virtual time."""
 
-    def __init__(self, server: SimulatedServer, url: str, *, round_trip: Callable[[], float]) -> None:
+    def __init__(
+        self, server: SimulatedServer, url: str, *, round_trip: Callable[[], float], connection: int = 1
+    ) -> None:
         self._server = server
         self._url = url
         self._round_trip = round_trip
+        self._connection = connection  # as the server's event log names it
         self._arriving: list[tuple[float, int, Answer]] = []
         self._number = 0
-        self._waiting: dict[int, tuple[_Call, LongPoll, Afterwards | None]] = {}
+        self._waiting: dict[int, tuple[Call, LongPoll, Afterwards | None]] = {}
         self._fd, other = os.pipe()
         os.close(other)
         self.receiving = 0
@@ -83,15 +88,19 @@ class SimulatedSqs:
 
     def start(self, request: Request, token: object) -> None:
         """The request reaches the server at once; its answer takes the round trip."""
-        call = _Call(request, token, self._server.clock())
+        call = Call(request, token, self._server.clock())
         self.requests.append(request)
         if isinstance(request, Receive):
             self.receiving += 1
         else:
             self.settling += 1
+        self._reach(call)
+
+    def _reach(self, call: Call) -> None:
+        """The request is at the server."""
         self._number += 1
-        action, body = _wire(request, self._url)
-        reply = self._server.service.answer(action, orjson.dumps(body), Caller(connection=id(self) & 0xFFFF))
+        action, body = _wire(call.request, self._url)
+        reply = self._server.service.answer(action, orjson.dumps(body), Caller(connection=self._connection))
         if isinstance(reply, Reply):
             self._arrive(call, reply)
         else:
@@ -122,17 +131,29 @@ class SimulatedSqs:
         """When the next answer arrives; infinity if none is on its way."""
         return self._arriving[0][0] if self._arriving else float("inf")
 
-    def _arrive(self, call: _Call, reply: Reply) -> None:
+    def _arrive(self, call: Call, reply: Reply) -> None:
         self._number += 1
-        timeout = (call.request.wait if isinstance(call.request, Receive) else 0) + 5.0
+        timeout = self.timeout(call.request)
         silent = reply.carriage in (Carriage.SILENCE, Carriage.TRICKLE)
-        after = timeout if silent or reply.delay > timeout else reply.delay + self._round_trip()
-        if reply.carriage is Carriage.WHOLE and reply.delay <= timeout:
-            answer = _answer(call, reply)
-        else:
-            failure = Failure(FailureKind.TRANSIENT, reply.carriage.value, "the answer was lost")
-            answer = Answer(call.token, call.request, call.sent_at, failure=failure)
+        late = silent or reply.delay > timeout
+        after = timeout if late else reply.delay + self._round_trip()
+        answer = _lost(call, reply) if late else self._read(call, reply)
         heapq.heappush(self._arriving, (self._server.clock() + after, self._number, answer))
+
+    @staticmethod
+    def timeout(request: Request) -> float:
+        """Seconds that the client waits for an answer."""
+        return (request.wait if isinstance(request, Receive) else 0) + 5.0
+
+    @staticmethod
+    def _read(call: Call, reply: Reply) -> Answer:
+        """What the client makes of a reply that ends in time."""
+        return _answer(call, reply) if reply.carriage is Carriage.WHOLE else _lost(call, reply)
+
+
+def _lost(call: Call, reply: Reply) -> Answer:
+    failure = Failure(FailureKind.TRANSIENT, reply.carriage.value, "the answer was lost")
+    return Answer(call.token, call.request, call.sent_at, failure=failure)
 
 
 def _wire(request: Request, url: str) -> tuple[str, dict[str, Any]]:
@@ -172,7 +193,7 @@ def _outgoing(number: int, outgoing: Outgoing) -> dict[str, Any]:
     return entry | {name: value for name, value in optional.items() if value is not None}
 
 
-def _answer(call: _Call, reply: Reply) -> Answer:
+def _answer(call: Call, reply: Reply) -> Answer:
     try:
         body = orjson.loads(reply.body)
     except orjson.JSONDecodeError:
