@@ -12,11 +12,13 @@ help: ## this list
 # The stamp changes with the dependencies, so that an old environment is brought up to date.
 $(VENV)/run-installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once; half a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/dev-installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) with the tools of development (once; a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/run-installed
 
@@ -28,12 +30,12 @@ demo: $(VENV)/run-installed ## install, then run the message-status application 
 test: lint types unit system ## everything that CI runs: lint, types, layer rules, all tests
 
 .PHONY: lint
-lint: $(VENV)/dev-installed
+lint: $(VENV)/dev-installed ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 .PHONY: types
-types: $(VENV)/dev-installed
+types: $(VENV)/dev-installed ## mypy --strict
 	$(BIN)/mypy
 
 .PHONY: unit
@@ -54,5 +56,5 @@ format: $(VENV)/dev-installed ## write the code as `make lint` wants it
 	$(BIN)/ruff format .
 
 .PHONY: clean
-clean:
+clean: ## remove environments, caches and builds
 	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

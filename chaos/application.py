@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import time
 
-from chaos.logs import stamp
+from chaos.logs import EFFECTS, stamp
 from worker import Message
 
-#: Names the file of the effects.
-EFFECTS = "CHAOS_EFFECTS"
 #: Bytes taken at a time, and at most: beyond that there is no limit in force, and the message is handled as any other.
 _BITE, _MOST = 16 * 2**20, 2 * 2**30
 
@@ -38,6 +36,6 @@ def _write(step: str, number: str, message: Message) -> None:
 
 
 def _eat() -> None:
-    eaten = []
+    eaten: list[bytearray] = []
     while len(eaten) * _BITE < _MOST:
         eaten.append(bytearray(_BITE))

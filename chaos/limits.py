@@ -52,7 +52,7 @@ class MemoryLimit:
 
 def _make_group(limit: int) -> Path | None:
     try:
-        rows = [line.rstrip("\n").split(":", 2) for line in Path("/proc/self/cgroup").open()]
+        rows = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
         own = {controllers: path for _, controllers, path in rows}
         if "memory" in own:
             folder = Path(f"{_V1}{own['memory']}/chaos-{os.getpid()}")

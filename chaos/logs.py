@@ -22,6 +22,9 @@ import orjson
 
 from worker import platform
 
+#: The environment variable that names the file of the effects.
+EFFECTS = "CHAOS_EFFECTS"
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:

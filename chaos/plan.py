@@ -30,12 +30,14 @@ OTHERS: Mapping[tuple[str, str], int] = {
 }
 #: Seconds that a fault lasts: from, to. A pool that stands still longer than its leases loses them, which is the plan.
 LASTING = {
-    ("stop", "handler"): (0.05, 6.0),
+    ("stop", "handler"): (0.05, 20.0),
     ("stop", "poller"): (0.05, 5.0),
     ("stop", "supervisor"): (0.1, 4.0),
     ("stop", "tree"): (0.2, 12.0),
     ("squeeze", "handler"): (0.5, 2.0),
     ("squeeze", "poller"): (0.5, 2.0),
+    ("reload", "supervisor"): (3.0, 3.0),
+    ("network", "reset"): (0.05, 0.05),
 }
 _NETWORK, _BROKER = (0.1, 3.0), (0.2, 3.0)
 _SETTLE = ["DeleteMessageBatch", "ChangeMessageVisibilityBatch"]

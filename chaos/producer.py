@@ -8,25 +8,20 @@ by its number of messages, by its time, and by the messages that may wait in the
 
 from __future__ import annotations
 
-import http.client
 import random
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from chaos.logs import Sent, sent_line, stamp
+from chaos.wire import Wire, queue_url
 
 _BATCH = 10
-#: Seconds after which an answer is unknown: long, lest a request that was given up overtakes the next of its group.
-_PATIENCE = 20.0
 #: Seconds between two looks at how many messages wait.
 _LOOK = 0.2
-#: No request of this producer is signed: the SQS server reads the scope only, for its region.
-_SCOPE = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +47,26 @@ class Sender:
     """Sends batches to one queue; ids run on from `first`."""
 
     def __init__(self, port: int, queue: str, log: Path, *, groups: int, first: int = 0) -> None:
-        self._port = port
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
-        self._url = f"http://localhost:{port}/000000000000/{queue}"
+        self._wire = Wire(port)
+        self._url = queue_url(port, queue)
         self._log = log.open("a", buffering=1)
         self._groups = groups
         self._places: dict[str, int] = {}
-        self.next = first
+        self._first = self.next = first
 
     def send(self, works: list[tuple[int, str]]) -> None:
         """Send a batch of at most ten messages: milliseconds of work, and a word."""
         entries, batch = [], []
         for place, (milliseconds, word) in enumerate(works):
             group = f"g{self.next % self._groups}" if self._groups else "-"
-            seq = self._places[group] = self._places.get(group, -1) + 1
+            seq = self._places[group] = self._places.get(group, self._first) + 1
             entry = {"Id": str(place), "MessageBody": f"{self.next} {milliseconds} {word}"}
             if self._groups:
                 entry |= {"MessageGroupId": group, "MessageDeduplicationId": str(self.next)}
             entries.append(entry)
             batch.append((self.next, group, seq))
             self.next += 1
-        answer = self._ask("AmazonSQS.SendMessageBatch", {"QueueUrl": self._url, "Entries": entries})
+        answer = self._wire.ask("SendMessageBatch", {"QueueUrl": self._url, "Entries": entries})
         ns = stamp()
         sent = {int(one["Id"]): str(one["MessageId"]) for one in (answer or {}).get("Successful", ())}
         for place, (number, group, seq) in enumerate(batch):
@@ -83,27 +77,13 @@ class Sender:
     def waiting(self) -> int:
         """Messages in the queue that nobody holds; 0 where the server does not tell."""
         names = ["ApproximateNumberOfMessages"]
-        answer = self._ask("AmazonSQS.GetQueueAttributes", {"QueueUrl": self._url, "AttributeNames": names})
+        answer = self._wire.ask("GetQueueAttributes", {"QueueUrl": self._url, "AttributeNames": names})
         return int((answer or {}).get("Attributes", {}).get(names[0], 0))
 
     def close(self) -> None:
         """Close the connection and the log."""
-        self._connection.close()
+        self._wire.close()
         self._log.close()
-
-    def _ask(self, target: str, members: dict[str, Any]) -> dict[str, Any] | None:
-        """One request, once; None if no good answer came."""
-        headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0", "Authorization": _SCOPE}
-        try:
-            self._connection.request("POST", "/", orjson.dumps(members), headers)
-            reply = self._connection.getresponse()
-            body = reply.read()
-            answer = orjson.loads(body) if reply.status == 200 else None
-        except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
-            self._connection.close()
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE)
-            return None
-        return answer if isinstance(answer, dict) else None
 
 
 def produce(order: Order) -> None:

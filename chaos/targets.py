@@ -49,3 +49,17 @@ def busy_share(before: tuple[int, int] | None) -> tuple[float, tuple[int, int]]:
     if before is None or total == before[0]:
         return 0.0, (total, idle)
     return 1.0 - (idle - before[1]) / (total - before[0]), (total, idle)
+
+
+def carrying(variable: str, *, below: int) -> list[int]:
+    """Processes whose environment has this "NAME=value"; not `below` itself, which gave it to them."""
+    wanted, found = variable.encode(), []
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit() or int(entry.name) == below:
+            continue
+        try:
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has ended, or is not ours to look at
+    return found

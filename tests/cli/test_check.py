@@ -85,16 +85,16 @@ def test_init_writes_an_application_that_works(
     monkeypatch.chdir(tmp_path)
     before = os.umask(0o002)
     try:
-        assert main(["init", "services/my.shop"]) == 0
+        assert main(["init", "s/my.shop"]) == 0
     finally:
         os.umask(before)
     shown = capsys.readouterr().out
     assert [line.split("#")[0].split("--send")[0].strip() for line in shown.splitlines()[-3:]] == [
-        "cd services/my.shop",
+        "cd s/my.shop",
         "python -m pytest",
         "worker dev",
     ]
-    folder = tmp_path / "services/my.shop"
+    folder = tmp_path / "s/my.shop"
     assert {path.name for path in folder.iterdir()} == {"handlers.py", "worker.toml", "test_handlers.py", "README.md"}
     monkeypatch.chdir(folder)
     assert main(["check"]) == 0

@@ -22,9 +22,6 @@ from worker.poller.links import HandlerLink
 from worker.slots import HandlerSlot
 from worker.telemetry import Log
 
-#: Seconds that the stream thread looks on before it takes over a message that runs long: two looks of 20 ms.
-LOOK = 0.020
-
 
 class SimulatedChannel(Channel):
     """A channel whose process closes it when it dies, and may be killed at each frame that it sends."""
@@ -83,6 +80,10 @@ class SimulatedSelector:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def uids(self) -> set[int]:
+        """The handlers whose streams are watched."""
+        return {key.data.uid for key in self._keys.values() if isinstance(key.data, HandlerLink)}
 
     def ready(self) -> bool:
         """Whether select() would return something at once."""
@@ -151,33 +152,29 @@ class SimulatedLinks(Links):
 
 
 class SimulatedStreamThread(StreamThread):
-    """Never started: the hub calls step() when the thread would look."""
+    """Never started: its process calls step() when the thread would look."""
 
     def __init__(self, links: Links, stream: Stream, process: Process) -> None:
         super().__init__(links, stream)
         self._process = process
-        self.lent = False
+        self.lent = False  #: user code runs
+        self.talking = False  #: it runs long, so the thread has taken over
+        self.on_lend: Callable[[int], None] = lambda _: None
+
+    @property
+    def number(self) -> int:
+        """Of the message that runs."""
+        return self._lent
 
     def lend(self) -> None:
         super().lend()
         self.lent = True
-        number = self._lent
-        for looks in (1, 2):
-            self._process.hub.after(looks * LOOK, lambda: self._look(number))
+        self.on_lend(self._lent)
 
     def reclaim(self) -> None:
         self._process.point()
-        self.lent = False
+        self.lent = self.talking = False
         super().reclaim()
-
-    @property
-    def talking(self) -> bool:
-        """Whether it has taken over, since the message runs long."""
-        return self.lent and self._seen == self._lent
-
-    def _look(self, number: int) -> None:
-        if self.lent and self._lent == number and self._process.alive and not self._process.stopped:
-            self.step()
 
 
 class FragileTable(LeaseTable):
@@ -212,6 +209,7 @@ class FragileSlot(HandlerSlot):
     """The slot of a handler that may be killed before and after it names a message, and its outcome."""
 
     hub: Hub
+    on_finish: Callable[[], None]
 
     def start(self, place: int, seq: int, *, now: float, deadline: float) -> None:
         self.hub.point()
@@ -221,6 +219,7 @@ class FragileSlot(HandlerSlot):
     def finish(self, place: int, seq: int, *, kind: int, after: float) -> None:
         self.hub.point()
         super().finish(place, seq, kind=kind, after=after)
+        self.on_finish()
         self.hub.point()
 
 

@@ -42,6 +42,7 @@ class Hub:
         self.processes: list[Process] = []  #: living ones
         self.running: Process | None = None
         self.trace: list[tuple[float, str]] = []
+        self.died: dict[str, float] = {}  #: when each process ended, by name
         self.crashes: list[str] = []  #: tracebacks of processes that ended by an exception
         self.main = getcurrent()  #: whoever is in no process
         self.slices = 0
@@ -211,6 +212,7 @@ class Process:
 
     def _ended(self) -> None:
         self.alive = False
+        self.hub.died[self.name] = self.hub.now
         self.hub.processes.remove(self)
         self.hub.tell(f"{self.name} ended with {self.status}")
         for close in self.on_death:

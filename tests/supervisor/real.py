@@ -53,7 +53,9 @@ class RealPool:
     def start(self, wrapper: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         command = [*wrapper, sys.executable, str(DRIVER), str(self.folder / "settings.json")]
         with (self.folder / "out").open("ab") as out, (self.folder / "err").open("ab") as err:
-            self.process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True)
+            # The driver is run by its path, and finds what it drives also where that is not installed.
+            env = {**os.environ, "PYTHONPATH": str(DRIVER.parents[2])}
+            self.process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True, env=env)
         return self.process
 
     @property

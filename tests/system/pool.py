@@ -61,7 +61,8 @@ class Pool:
         name = f"{folder.parent.name}-{folder.name}"  # the server is shared: no other test may know these queues
         extra = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
         self.dead = self.sqs.create_queue(QueueName=f"{name}-dead{suffix}", Attributes=extra)["QueueUrl"]
-        policy = {"deadLetterTargetArn": self.attribute("QueueArn", self.dead), "maxReceiveCount": 10}
+        target = self.attribute("QueueArn", self.dead)
+        policy = {"deadLetterTargetArn": target, "maxReceiveCount": queue.pop("receives", 10)}
         if queue.pop("dead_letter_queue", True):
             extra = extra | {"RedrivePolicy": json.dumps(policy)}
         self.url = self.sqs.create_queue(QueueName=f"{name}{suffix}", Attributes=extra)["QueueUrl"]

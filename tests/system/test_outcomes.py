@@ -115,7 +115,8 @@ def test_bodies_of_a_mebibyte_pass(pools: Callable[..., Pool]) -> None:
 
 def test_fifo_keeps_its_order_through_kills(pools: Callable[..., Pool]) -> None:
     """First effects of a group come in the order in which they were sent, whoever dies."""
-    pool = pools("short", fifo=True, handlers=3, visibility_timeout=30, retry={"first": 0.2, "most": 1})
+    # Each death of a poller costs what waited in its ready line a receive, so the queue must allow for many.
+    pool = pools("short", fifo=True, handlers=3, visibility_timeout=30, retry={"first": 0.2, "most": 1}, receives=1000)
     groups = "abcdef"
     for number in range(40):
         for place, group in enumerate(groups):

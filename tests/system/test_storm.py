@@ -27,7 +27,7 @@ def kill(pid: int) -> None:
 
 def test_twenty_seconds_of_kills_lose_nothing(pools: Callable[..., Pool]) -> None:
     """20,000 messages, pollers and handlers killed at random: every effect happens, and few happen twice."""
-    pool = pools("short", visibility_timeout=30, handlers=2, pollers=1)
+    pool = pools("short", visibility_timeout=30, handlers=2, pollers=1, receives=1000)
     pool.send([f"{number} {'x' * 200}" for number in range(MESSAGES)])
     pool.start()
     assert pool.process is not None

@@ -9,6 +9,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError
 
 from worker.settings import POLL_GRACE, QueueSettings, Settings
 
@@ -25,17 +26,24 @@ CONTROL_ATTEMPTS = 1
 _REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws)/")
 
 
+class Unusable(Exception):
+    """The settings cannot make a client: no region, an unknown profile, a bad endpoint."""
+
+
 class Session:
-    """Makes the clients of one queue: with its role, its region, the endpoint of the settings."""
+    """Makes the clients of one queue: with its role, its region, the endpoint of the settings. Raises Unusable."""
 
     def __init__(self, settings: Settings, queue: QueueSettings) -> None:
         named = _REGION.match(queue.url)
         self._region = settings.region or (named.group(1) if named else None)
         self._endpoint = settings.endpoint_url or None
         self._queue = queue
-        self._session = boto3.session.Session(region_name=self._region)
-        if queue.role_arn:
-            self._session = self._assume(queue.role_arn)
+        try:
+            self._session = boto3.session.Session(region_name=self._region)
+            if queue.role_arn:
+                self._session = self._assume(queue.role_arn)
+        except BotoCoreError as error:
+            raise Unusable(str(error)) from error
 
     def receiving(self, polls: int) -> SQSClient:
         """For long polls: one attempt, since the receiver owns the loop; an answer may take wait + 5 s."""
@@ -61,7 +69,11 @@ class Session:
 
     def _sqs(self, **options: Any) -> SQSClient:
         config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="worker", **options)
-        return self._session.client("sqs", endpoint_url=self._endpoint, config=config)
+        try:
+            return self._session.client("sqs", endpoint_url=self._endpoint, config=config)
+        except (BotoCoreError, ValueError) as error:
+            # Without a region, for one; the key in the config helps as well as the environment.
+            raise Unusable(f"{error} (set region in [worker], AWS_DEFAULT_REGION, or a profile)") from error
 
     def _assume(self, role_arn: str) -> boto3.session.Session:
         """A session whose credentials are the role's, fetched when first needed and refreshed before they expire."""

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         raise exits.Quit(exits.CANNOT_CREATE, f"cannot write {error.filename}: {error.strerror}") from None
     print(f"wrote {', '.join(str(folder / file) for file in texts)}\n\nnext:")
     print(f"  cd {shlex.quote(str(folder))}")
-    print("  python -m pytest                               # the handler function alone")
+    print("  python -m pytest                               # the handler function alone (pip install pytest)")
     print("""  worker dev --send '{"id": 1, "total": 10}'     # the pool, with an embedded SQS""")
     return exits.OK
 

@@ -24,11 +24,15 @@ name = "{name}"
 control_socket = "run/worker.sock"
 
 [queues.{table}]
-name = "${{QUEUE_NAME:-{queue}}}"             # or url = "https://sqs...", or ssm = "/parameter/of/the/url"
+# The queue by its name; or url = "https://sqs...", or ssm = "/parameter/of/the/url".
+name = "${{QUEUE_NAME:-{queue}}}"
 handler = "handlers:handle"
-handlers = "${{HANDLERS:-2}}"                 # processes
-visibility_timeout = 60                     # seconds; heartbeats extend it while the handler function runs
-handler_timeout = 300                       # seconds
+# Processes.
+handlers = "${{HANDLERS:-2}}"
+# Seconds; heartbeats extend it while the handler function runs.
+visibility_timeout = 60
+# Seconds; then the handler function is interrupted, and killed if that does not help.
+handler_timeout = 300
 """
 
 _TEST = '''\

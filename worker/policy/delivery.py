@@ -67,7 +67,6 @@ class Delivery:
     __slots__ = (
         "attempts",
         "beat_due",
-        "body",
         "calling",
         "crashes",
         "group",

@@ -16,6 +16,7 @@ from worker.channel import PROTOCOL, Channel, Frame
 from worker.leases import LeaseTable
 from worker.policy.backoff import half_jitter
 from worker.policy.failures import FailureKind
+from worker.policy.health import HINTS
 from worker.policy.ledger import Ledger
 from worker.policy.rules import Rules
 from worker.poller.adoption import adopt
@@ -27,12 +28,12 @@ from worker.slots import ChildState, PollerSlot
 from worker.telemetry import Log
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
     from worker.aws.queues import ResolvedQueue
 
 #: Threads for deletes, beats and sends.
 CONTROLS = 8
+#: A maxReceiveCount below this sends messages to the dead-letter queue that no handler ever started.
+FEWEST_RECEIVES = 3
 #: FIFO attempts before a message is rejected, where neither the settings nor a redrive policy names a number.
 _ATTEMPTS = 5
 #: Bits of a sequence that count within one epoch.
@@ -57,15 +58,22 @@ def main(control_fd: int) -> int:
     slot, table = PollerSlot(platform.map_file(slot_fd)), LeaseTable(platform.map_file(table_fd))
     now = platform.now()
     slot.tell(pid=os.getpid(), state=ChildState.STARTING, now=now, received_at=now, quiet_until=now)
-    boot = Boot(settings, settings.queue(header["queue"]), control=control, log=log, header=header, early=early)
+    queue = settings.queue(header["queue"])
     try:
-        return boot.serve(slot, table)
+        return Boot(settings, queue, control=control, log=log, header=header, early=early).serve(slot, table)
     except Hopeless as error:
         return _fail(control, str(error))
+    except DrainedEarly:
+        control.send(ControlFrame.DRAINED, {"unconfirmed": 0})
+        return os.EX_OK
 
 
 class Hopeless(Exception):
     """The queue cannot be served with these settings, however often we try."""
+
+
+class DrainedEarly(Exception):
+    """The pool stops before the queue was ever resolved: nothing is held."""
 
 
 class Boot:
@@ -82,22 +90,26 @@ class Boot:
         early: list[Frame],
     ) -> None:
         # boto3 takes a third of a second to import: what needs no AWS came first.
-        from worker.aws.session import Session
+        from worker.aws.session import Session, Unusable
 
         self._queue = queue
         self._control = control
         self._log = log
         self._header = header
         self._early = early
-        self._session = Session(settings, queue)
+        try:
+            self._session = Session(settings, queue)
+            self._controlling = self._session.controlling(CONTROLS)
+        except Unusable as error:
+            raise Hopeless(f"queue {queue.name}: {error}") from error
 
     def serve(self, slot: PollerSlot, table: LeaseTable) -> int:
         """Resolve the queue, take over what a predecessor held, and run the loop to its end."""
         from worker.aws.calls import Calls
 
         queue, epoch = self._queue, int(self._header["epoch"])
-        controlling = self._session.controlling(CONTROLS)
-        resolved = self._resolve(controlling)
+        controlling = self._controlling
+        resolved = self._resolve(slot)
         receiving = self._session.receiving(queue.polls)
         sqs = Calls(resolved.url, receiving=receiving, controlling=controlling, polls=queue.polls, controls=CONTROLS)
         rules = Rules(
@@ -123,6 +135,11 @@ class Boot:
         adopted = adopt(ledger, table, handlers=set(self._header.get("handlers_expected", ())), now=now)
         loop.publish(now)
         self._log.info("poller_ready", url=resolved.url, fifo=resolved.fifo, epoch=epoch, adopted=adopted)
+        if 0 < resolved.receives < FEWEST_RECEIVES:
+            why = (
+                f"maxReceiveCount is {resolved.receives}: a message that was received and never started counts as well"
+            )
+            self._log.warning("max_receive_count_low", why=why)
         if not resolved.dead_letter:
             self._log.info("dead_letter_queue_unknown", why=resolved.dead_letter_why)
         self._control.send(ControlFrame.READY, {"protocol": PROTOCOL, "resolved": resolved.to_json()})
@@ -130,23 +147,35 @@ class Boot:
             loop.order(frame, now)
         return loop.run()
 
-    def _resolve(self, controlling: SQSClient) -> ResolvedQueue:
+    def _resolve(self, slot: PollerSlot) -> ResolvedQueue:
         """The queue as AWS knows it; a successor is told by the supervisor. Tries again while that may help."""
         from worker.aws.queues import ResolvedQueue, Unresolved, resolve
 
         if known := self._header.get("resolved"):
             return ResolvedQueue(**known)
-        tries = 0
+        tries, started = 0, platform.now()
         while True:
             try:
-                return resolve(self._session, controlling, self._queue)
+                return resolve(self._session, self._controlling, self._queue)
             except Unresolved as error:
                 if error.failure.kind in _HOPELESS:
                     raise Hopeless(str(error)) from error
-                self._log.warning("queue_not_resolved", why=str(error))
+                kind, now = error.failure.kind, platform.now()
+                self._log.warning("queue_not_resolved", why=str(error), kind=kind, hint=HINTS[kind])
+                slot.tell(
+                    pid=os.getpid(),
+                    state=ChildState.STARTING,
+                    now=now,
+                    received_at=now,
+                    quiet_until=now,
+                    trouble=kind,
+                    trouble_since=started,
+                )
             tries += 1
             seconds = half_jitter(tries, first=0.2, most=10.0, chance=random.random())  # noqa: S311 - jitter, no secret
             self._early += _wait_for_frames(self._control, seconds=seconds)
+            if any(frame.kind == ControlFrame.DRAIN for frame in self._early):
+                raise DrainedEarly
 
 
 def _wait_for_frames(control: Channel, *, seconds: float | None = None) -> list[Frame]:

@@ -35,7 +35,9 @@ class Stopping:
         self._deadline = min(self._deadline, deadline)
         if not state.draining:
             state.draining = True
-            state.log.info("drain_started", held=len(state.ledger.deliveries), seconds=round(deadline - now, 1))
+            # An idle drain lasts as long as the long polls that are open: up to `wait` seconds.
+            held, polls = len(state.ledger.deliveries), state.sqs.receiving
+            state.log.info("drain_started", held=held, open_polls=polls, seconds=round(deadline - now, 1))
             state.ledger.drain()
             self._dispatcher.recall()
 

@@ -44,7 +44,7 @@ def _climb(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> None:
     if _recovered(pool, handler, ladder, now=now):
         return
     if ladder.rung == 0:
-        # Python code gets worker.handler.SoftTimeout from its signal handler; C code that holds the GIL sees nothing.
+        # Python code gets worker.SoftTimeout from its signal handler; C code that holds the GIL sees nothing.
         pool.outside.signal(handler, signal.SIGUSR1)
         ladder.rung, ladder.due = 1, now + SOFT
     elif ladder.rung == 1:

@@ -35,7 +35,7 @@ class Clock:
 class SimulatedServer:
     """The server of one simulated world; every poller in it has a port of its own."""
 
-    def __init__(self, clock: Clock, *, chance: Callable[[], float], seed: str = "simulation") -> None:
+    def __init__(self, clock: Callable[[], float], *, chance: Callable[[], float], seed: str = "simulation") -> None:
         self.clock = clock
         self.events = EventLog()
         self.broker = Broker(Ids(seed), options=Options(cooldowns=False), events=self.events)

@@ -99,6 +99,17 @@ def test_a_chain_counts_receives_per_queue(sqs: Sqs) -> None:
     assert sqs.bodies(last) == ["x"]
 
 
+def test_what_retention_ends_is_no_dead_letter(sqs: Sqs) -> None:
+    """A message past its retention is gone, also when its receives are spent."""
+    source, dead = pair(sqs, 1)
+    sqs.call("SetQueueAttributes", QueueUrl=source, Attributes={"MessageRetentionPeriod": "60"})
+    sqs.send(source, "received", "never received")
+    assert sqs.bodies(source, 1) == ["received"]
+    sqs.now += 61
+    assert sqs.bodies(source) == []
+    assert sqs.depths(dead) == (0, 0, 0)
+
+
 def test_without_its_dead_letter_queue_a_message_stays(sqs: Sqs) -> None:
     """When the dead-letter queue was deleted messages are given on and on, never lost."""
     source, dead = pair(sqs, 1)

@@ -278,6 +278,17 @@ def test_duplicate_delivery_in_one_answer(faulty: Faulty, url: str) -> None:
     assert faulty.sqs.depths(url) == (1, 0, 0)
 
 
+def test_a_duplicate_counts_as_a_receive(faulty: Faulty, url: str) -> None:
+    """Two receipts are two receives, so that the next one is the third."""
+    faulty.plan("duplicate", count=1)
+    _, second = faulty.answer("ReceiveMessage", QueueUrl=url)["Messages"]
+    faulty.sqs.change(url, second["ReceiptHandle"], 0)
+    names = ["ApproximateReceiveCount"]
+    answer = faulty.answer("ReceiveMessage", QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=names)
+    counts = {message["MessageId"]: message["Attributes"][names[0]] for message in answer["Messages"]}
+    assert counts[second["MessageId"]] == "3"
+
+
 def test_a_lapse_ends_leases_early(faulty: Faulty, url: str) -> None:
     """Messages in flight become visible before their time, so that another receive gets them."""
     receive_two(faulty, url)

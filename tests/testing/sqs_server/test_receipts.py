@@ -156,6 +156,15 @@ def test_change_of_a_deleted_message_is_refused(sqs: Sqs) -> None:
     )
 
 
+@pytest.mark.parametrize("seconds", [0, 43_200])
+def test_a_batch_changes_visibility_within_its_limits(sqs: Sqs, seconds: int) -> None:
+    """Both ends of the range are accepted."""
+    url = prepared(sqs, STANDARD)
+    entry = {"Id": "a", "ReceiptHandle": sqs.one(url), "VisibilityTimeout": seconds}
+    assert sqs.call("ChangeMessageVisibilityBatch", QueueUrl=url, Entries=[entry]) == {"Successful": [{"Id": "a"}]}
+    assert sqs.bodies(url) == ([] if seconds else ["body"])
+
+
 @pytest.mark.parametrize("name", [STANDARD, FIFO])
 def test_twelve_hours_are_counted_from_the_receive(sqs: Sqs, name: str) -> None:
     """Extending never resets the 12 hours: what would end later is refused, not cut short."""

@@ -1,0 +1,132 @@
+"""Pure rules: which fault explains that a lease ran out, or that an effect happened again. Nothing else excuses it.
+
+| what happened | what explains it |
+|---|---|
+| an effect again | a fault on the very process that had it, before that could say so: the message must be the last it ran. Each such fault explains one effect |
+| an effect again | the lease under which it happened ran out, and that is explained |
+| an effect again | every process of the pool was killed at once within seconds of it: deletes were not confirmed yet |
+| a lease ran out | the fault plan ended it |
+| a lease ran out | the answer that brought it went wrong, by the fault plan, the network, or the death of who waited for it |
+| a lease ran out | both heartbeats that were due in its last term were hit |
+| a lease ran out | every process of the pool was killed at once: nobody was left who knew of it |
+
+A SIGKILL of a poller alone explains neither: its successor goes on with its leases.
+"""  # noqa: E501 - a table
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaos.executions import Execution, by_pid
+from chaos.history import Delivery, Ending, History
+from chaos.logs import Fault
+
+_SECOND = 1_000_000_000
+#: Nanoseconds between an effect and its process's word of it, at most: a machine with too few cores takes its time.
+_WORD = 1 * _SECOND
+#: Between the moment at which the broker gives a message out and the one at which the poller has written it down.
+_ARRIVAL = 1 * _SECOND
+#: From the death of a poller till its successor beats.
+_SUCCESSION = 2 * _SECOND
+#: After an effect, in which its delete may still be unconfirmed.
+_CONFIRMING = 3 * _SECOND
+#: Roles whose processes wait for the answers of receives.
+_RECEIVING = {"poller", "tree"}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The times of the pool, in seconds."""
+
+    visibility: float
+    wait: float
+
+
+class Attribution:
+    """Finds explanations; each process that a fault hit explains one repeated effect only."""
+
+    def __init__(self, history: History, faults: Sequence[Fault], terms: Terms) -> None:
+        self._history = history
+        self._third = int(terms.visibility * _SECOND / 3)
+        self._wait = int(terms.wait * _SECOND)
+        self._used: set[tuple[int, int]] = set()
+        self._hits = by_pid(faults)
+        self._takers = [fault for fault in faults if fault.kind == "network" or _stops(fault, _RECEIVING)]
+        # A supervisor that stands still replaces nobody, and a dead one neither.
+        self._standstills = [
+            fault for fault in faults if fault.kind == "network" or _stops(fault, {"poller", "tree", "supervisor"})
+        ]
+        self._ends = [fault for fault in faults if fault.kind == "kill" and fault.role == "tree"]
+        self._missed = sorted(history.missed_beats)
+
+    def lapse(self, delivery: Delivery) -> str:
+        """Why this lease ran out; empty: nothing explains it."""
+        if delivery.ending is Ending.PLANNED:
+            return "broker lapse"
+        request = (delivery.connection, delivery.request)
+        if request in self._history.tampered:
+            return f"broker {self._history.tampered[request]}"
+        begin = delivery.begin
+        outcome = self._history.unheard.get(request)
+        if outcome == "lost":
+            return "broker answer lost"
+        # A long poll outlives its client: the broker gives messages to a socket that nobody reads any more.
+        back = self._wait + _SECOND if outcome else _ARRIVAL // 5
+        if not delivery.beats and (taker := _over(self._takers, begin - back, begin + _ARRIVAL)):
+            return f"{taker.kind} {taker.role}, with the answer on its way"
+        if end := _over(self._ends, begin, delivery.end):
+            return f"{end.kind} {end.role}"
+        return self._beats_missed(delivery)
+
+    def _beats_missed(self, delivery: Delivery) -> str:
+        """Two beats are due in a term; whoever missed only one has no excuse."""
+        first, second = delivery.kept + self._third, delivery.kept + 2 * self._third
+        causes = [self._disturbed(first, second), self._disturbed(second, delivery.end)]
+        return f"beats missed: {causes[0]}, {causes[1]}" if all(causes) else ""
+
+    def _disturbed(self, begin: int, end: int) -> str:
+        place = bisect_left(self._missed, begin)
+        if place < len(self._missed) and self._missed[place] <= end:
+            return "broker"
+        still = _over(self._standstills, begin - _SUCCESSION, end)
+        return f"{still.kind} {still.role}" if still else ""
+
+    def repeat(self, before: Execution) -> str:
+        """Why the effect of `before` happened once more; empty: nothing explains it."""
+        for fault in self._hits.get(before.pid, ()):
+            hit = fault.begin <= before.effect + _WORD and fault.end >= before.effect
+            if hit and before.final and (fault.begin, before.pid) not in self._used:
+                self._used.add((fault.begin, before.pid))
+                return f"{fault.kind} {fault.role}, between effect and word"
+        if cause := self.overlap(before):
+            return cause
+        if end := _over(self._ends, before.effect, before.effect + _CONFIRMING):
+            return f"{end.kind} {end.role}, delete unconfirmed"
+        return ""
+
+    def overlap(self, before: Execution) -> str:
+        """Why somebody else could run a message, or the next of its group, while this one still ran."""
+        delivery = self.delivery(before)
+        if delivery is None or delivery.ending not in (Ending.LAPSED, Ending.PLANNED):
+            return ""
+        cause = self.lapse(delivery)
+        return f"lease ran out: {cause}" if cause else ""
+
+    def delivery(self, execution: Execution) -> Delivery | None:
+        """The delivery that an execution ran under."""
+        found = None
+        for delivery in self._history.deliveries.get(execution.message_id, ()):
+            if delivery.begin <= execution.start:
+                found = delivery
+        return found
+
+
+def _stops(fault: Fault, roles: set[str]) -> bool:
+    return fault.kind in ("kill", "stop", "squeeze") and fault.role in roles
+
+
+def _over(faults: Sequence[Fault], begin: int, end: int) -> Fault | None:
+    """The first of them that overlaps with this time."""
+    return next((fault for fault in faults if fault.begin <= end and fault.end >= begin), None)

@@ -1,0 +1,183 @@
+"""Chaos process: the parts of a run that need processes, in their order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from random import Random
+
+from chaos import plan
+from chaos.logs import Drain, stamp
+from chaos.naive import NaivePool
+from chaos.options import Options
+from chaos.pool import ROOT, Setup, WorkerPool, wait_until_gone
+from chaos.producer import Order, Sender
+from chaos.storm import Storm
+from chaos.watch import Watch
+from worker.testing.sqs_server.process import SqsServerProcess
+
+#: Seconds without any progress after which a queue counts as one that will not become empty.
+_STUCK = 45.0
+#: Ids of messages sent after the storm: those that run long, and those that measure how long one takes.
+LONG, PROBES = 1_000_000_000, 2_000_000_000
+#: Ids of messages that show that a pool serves.
+_SIGNS = 3_000_000_000
+PROBE_COUNT = 100
+#: Groups of a FIFO queue.
+_GROUPS = 64
+#: Share of messages whose handler function takes memory until the kernel ends it.
+_EATERS = 0.0002
+#: Seconds that the producer goes on after the storm, so that the first drain has something to do.
+_OVERTIME = 2.0
+#: How much longer than the visibility timeout a long message runs.
+_LONGER = 1.3
+
+#: Told of the part that a run is in, and of what happens in it.
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """A server, a pool, a storm; and what is seen of them."""
+
+    options: Options
+    setup: Setup
+    server: SqsServerProcess
+    pool: WorkerPool | NaivePool
+    storm: Storm
+    port: int  #: of the server
+    queue: str
+    tell: Tell
+    watch: Watch = field(init=False)
+    drains: list[Drain] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)  #: processes that outlived the last drain
+    storm_seconds: float = 0.0
+    storm_effects: int = 0
+    busy: float = 0.0  #: mean share of the cores' time during the storm
+    producer_code: int = 0
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.setup.effects)
+
+    def play(self) -> None:
+        """All parts, in their order."""
+        self._start()
+        if isinstance(self.pool, WorkerPool):
+            self._storm()
+            self._start()
+            self._until_empty("emptying the queue")
+            if self.options.long:
+                self._long_messages()
+            self._probes()
+            self._drain()
+            self.left = wait_until_gone(self.pool, 5.0)
+        else:
+            self._storm()
+            self._until_empty("emptying the queue")
+            self.pool.drain(5.0)
+
+    def _start(self) -> None:
+        """Start the pool, and wait until it handles messages."""
+        self.pool.start()
+        self.watch.expect(_SIGNS)
+        self._send(_SIGNS + len(self.drains), [(0, "-")])
+        self._until(lambda: _SIGNS + len(self.drains) in self.watch.ended, "the pool starts")
+
+    def _storm(self) -> None:
+        options = self.options
+        chance = Random(options.seed)  # noqa: S311 - a storm that can be repeated
+        without = {"supervisor", "tree", "squeeze", "reload"} if options.naive else set()
+        blows = plan.storm(chance, seconds=options.seconds, kills=options.kills, others=options.others, without=without)
+        eaters = _EATERS if isinstance(self.pool, WorkerPool) and self.pool.limit.possible else 0.0
+        order = Order(
+            port=self.port,
+            queue=self.queue,
+            log=str(options.folder / "producer"),
+            seed=options.seed,
+            seconds=options.seconds + _OVERTIME,
+            messages=options.messages,
+            rate=options.rate,
+            groups=_GROUPS if options.fifo else 0,
+            eaters=eaters,
+            **({"long": 1000} if options.naive == "late" else {}),
+        )
+        producer = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+            [sys.executable, "-m", "chaos.producer", json.dumps(asdict(order))], cwd=ROOT
+        )
+        try:
+            begin = time.monotonic()
+            self.storm.run(blows, options.seconds, lambda at: self._tick(f"storm {at:.0f}/{options.seconds:.0f} s"))
+            self.storm_seconds = time.monotonic() - begin
+            self.storm_effects = self.watch.effects
+            loads = self.watch.loads[1:]
+            self.busy = sum(load.busy for load in loads) / max(1, len(loads))
+            self.storm.calm()
+            if isinstance(self.pool, WorkerPool):
+                self._drain()
+            self.producer_code = producer.wait(60)
+        finally:
+            producer.kill()
+            producer.wait()
+
+    def _tick(self, part: str) -> None:
+        if self.watch.look(time.monotonic()):
+            struck = self.storm.struck
+            kills = sum(count for (kind, _), count in struck.items() if kind == "kill")
+            others = struck.total() - kills
+            self.tell(f"{part}: {self.watch.effects:,} effects, {kills:,} SIGKILLs, {others:,} other faults")
+
+    def _drain(self) -> None:
+        self.tell("draining")
+        begin = stamp()
+        code = self.pool.drain(self.setup.drain + 10.0)
+        self.drains.append(Drain(begin, stamp(), code))
+
+    def _until_empty(self, part: str) -> None:
+        """Until the queue is empty, or nothing happens any more."""
+        moved, before = time.monotonic(), (-1, -1)
+        while (depth := sum(self.server.queues()[self.queue].values())) and time.monotonic() < moved + _STUCK:
+            self._rest(part, 0.2)
+            if (depth, self.watch.effects) != before:
+                moved, before = time.monotonic(), (depth, self.watch.effects)
+
+    def _rest(self, part: str, seconds: float) -> None:
+        self.storm.run((), seconds, lambda _: self._tick(part))
+
+    def _long_messages(self) -> None:
+        """One for each handler, longer than the lease; the poller is killed twice while they run."""
+        setup = self.setup
+        lasting = setup.visibility * _LONGER
+        count = setup.handlers
+        self.watch.expect(LONG)
+        self._send(LONG, [(int(lasting * 1000), "-")] * count)
+        self._until(lambda: len(self.watch.started) >= count, "long messages start")
+        self.storm.run(
+            plan.pokes(first=0.2, every=lasting / 2, count=2),
+            lasting,
+            lambda _: self._tick("pollers die, messages run"),
+        )
+        self._until(lambda: len(self.watch.ended) >= count, "long messages end")
+        self._until_empty("long messages end")
+
+    def _probes(self) -> None:
+        self.watch.expect(PROBES)
+        for start in range(0, PROBE_COUNT, 10):
+            self._send(PROBES + start, [(0, "-")] * 10)
+        self._until(lambda: len(self.watch.ended) >= PROBE_COUNT, "probes")
+        self._until_empty("probes")
+
+    def _until(self, fact: Callable[[], bool], part: str) -> None:
+        end = time.monotonic() + _STUCK
+        while not fact() and time.monotonic() < end:
+            self._rest(part, 0.05)
+
+    def _send(self, first: int, works: list[tuple[int, str]]) -> None:
+        groups = _GROUPS if self.options.fifo else 0
+        sender = Sender(self.port, self.queue, self.options.folder / "producer", groups=groups, first=first)
+        for start in range(0, len(works), 10):
+            sender.send(works[start : start + 10])
+        sender.close()
