@@ -71,10 +71,17 @@ def read(steps: Iterable[Step], faults: Sequence[Fault]) -> Executions:
         one.final = True
     for one in found.all:
         if one.final and not one.effect:
-            one.over = min((hit.end for hit in hits.get(one.pid, ()) if hit.end >= one.start), default=0)
+            one.over = _end(one, hits.get(one.pid, ()))
     found.all.sort(key=lambda one: one.start)
     found.newcomers.sort(key=lambda one: one.start)
     return found
+
+
+def _end(one: Execution, hits: Iterable[Fault]) -> int:
+    """When an execution that was never finished ran for certain no more: from a stop on nobody knows."""
+    later = [hit for hit in hits if hit.end >= one.start]
+    deaths = [hit for hit in later if hit.kind == "kill"]
+    return min((max(one.start, hit.begin) for hit in deaths or later), default=0)
 
 
 def by_pid(faults: Iterable[Fault]) -> dict[int, list[Fault]]:

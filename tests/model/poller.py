@@ -26,7 +26,7 @@ from worker.poller.stopping import Stopping
 from worker.settings import QueueSettings, RetrySettings
 from worker.slots import Written
 
-#: The moment at which the clock stands, seconds. What is due lies at NOW or at LATER; no lease that is held ends before.
+#: The moment at which the clock stands, seconds. What is due lies at NOW or at LATER; a lease that is held ends after.
 NOW, LATER, VISIBILITY = 1000.0, 1001.0, 10_000.0
 CHANCE = 0.5
 #: Records of the lease table: more than there can be deliveries.
@@ -97,12 +97,12 @@ def states() -> States:
             Ledger: {"counts", "events", "rules", "news"},
             Delivery: {"tries", "message", "received_at", "size"},
             HandlerLink: {"pid", "slot", "heard_at", "service"},
-            Port: {"receiving"},
         },
         copiers={LeaseTable: _copied},
         tellers={
             LeaseTable: lambda table, _: tuple(table.records()),
             Settlement: lambda one, _: (one.action, one.kind, one.seconds > 0, one.repeated),
+            Send: lambda request, _: (request.queue, *(one.body for one in request.entries)),
         },
     )
 
@@ -138,9 +138,7 @@ def boot(scope: Scope, table: LeaseTable | None = None) -> Poller:
     dispatcher, heartbeater = Dispatcher(state), Heartbeater(state)
     settler = Settler(state, heartbeater.denied)
     settler._linger = 0.0
-    poller = Poller(state, dispatcher, heartbeater, settler, Stopping(state, dispatcher))
-    rest(poller)
-    return poller
+    return Poller(state, dispatcher, heartbeater, settler, Stopping(state, dispatcher))
 
 
 def _chance() -> float:

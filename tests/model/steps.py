@@ -1,4 +1,4 @@
-"""Test process: every step that the shipped poller can take. Each is one event of its life, and tells what came of it."""
+"""Test process: every step that the shipped poller can take: each is one event, and tells what came of it."""
 
 from __future__ import annotations
 

@@ -136,6 +136,15 @@ def test_what_arrives_while_draining_is_released() -> None:
     assert sorted(build.settle_all(books)) == [("hide", "a"), ("hide", "b")]
 
 
+def test_a_group_that_arrives_while_draining_is_released_tail_first() -> None:
+    """One long poll brought them all; the head's release waits for the tail's."""
+    books = build.ledger(fifo=True)
+    books.drain()
+    build.receive(books, *[build.message(f"a{n}", group="a") for n in (1, 2, 3)])
+    assert [one.message_id for one in books.hides] == ["a3", "a2"]
+    assert build.settle_all(books) == [("hide", "a3"), ("hide", "a2"), ("hide", "a1")]
+
+
 class TestAdoption:
     """A successor takes over: bodies are lost, leases are not."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,20 +14,6 @@ from worker.policy.failures import FailureKind
 from worker.policy.requests import Hide, Receive
 
 ALL = ["ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"]
-
-
-@pytest.fixture
-def worlds() -> Iterator[Callable[..., World]]:
-    """Makes worlds, and closes them."""
-    made: list[World] = []
-
-    def make(**options: Any) -> World:
-        made.append(World(**options))
-        return made[-1]
-
-    yield make
-    for world in made:
-        world.close()
 
 
 @pytest.mark.parametrize(

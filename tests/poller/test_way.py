@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -12,20 +11,6 @@ from worker.message import Kind
 from worker.policy.outcomes import Death
 from worker.policy.requests import Delete, Hide, Receive, Send
 from worker.protocol import ControlFrame
-
-
-@pytest.fixture
-def worlds() -> Iterator[Callable[..., World]]:
-    """Makes worlds, and closes them."""
-    made: list[World] = []
-
-    def make(**options: Any) -> World:
-        made.append(World(**options))
-        return made[-1]
-
-    yield make
-    for world in made:
-        world.close()
 
 
 def work_off(world: World, *, seconds: float = 5.0) -> int:
@@ -275,6 +260,22 @@ class TestSuccessor:
         world.run(0.3)
         assert world.depth() == (0, 0)
         assert handler.inbox == []
+
+    def test_what_was_given_out_and_not_started_can_come_back(self, worlds: Callable[..., World]) -> None:
+        """The start was counted by the dead poller only; uncounting it once more killed the successor."""
+        world = worlds()
+        world.send("a")
+        world.run(0.3)
+        (handler,) = world.handlers
+        handler.read()
+        world.kill_poller()
+        (adopted,) = world.ledger.deliveries.values()
+        assert adopted.attempts == 1
+        world.loop.stopping.begin(world.clock.now + 25.0, world.clock.now)
+        handler.read()
+        world.run(12.0)
+        assert world.loop.stopping.code == 0
+        assert world.depth() == (1, 0)
 
     def test_the_ready_line_is_released_at_once(self, worlds: Callable[..., World]) -> None:
         """Its bodies died; nothing waits for the visibility timeout."""

@@ -12,7 +12,6 @@ from worker import platform
 from worker.aws import payloads
 from worker.aws.errors import entry_failure, failure_of
 from worker.aws.queues import queue_url
-from worker.policy.delivery import Received
 from worker.policy.failures import Failure, FailureKind
 from worker.policy.requests import Answer, Delete, Hide, Receive, Request, Send
 
@@ -83,8 +82,10 @@ class Calls:
             request, token = self._receives.get()
             sent_at = platform.now()
             try:
-                messages = self._receive(request)
-                answer = Answer(token, request, sent_at, messages=messages)
+                shapes = self._receive(request)
+                messages = tuple(one for shape in shapes if (one := payloads.received(shape)) is not None)
+                unusable = len(shapes) - len(messages)
+                answer = Answer(token, request, sent_at, messages=messages, unusable=unusable)
             except Exception as error:  # noqa: BLE001 - whatever a call raises becomes its answer; the loop decides
                 answer = Answer(token, request, sent_at, failure=failure_of(error))
             self._answered(answer)
@@ -96,7 +97,7 @@ class Calls:
             try:
                 answer = Answer(token, request, sent_at, entries=self._batch(request))
             except Exception as error:  # noqa: BLE001 - as above
-                answer = Answer(token, request, sent_at, failure=failure_of(error))
+                answer = Answer(token, request, sent_at, failure=failure_of(error, _receipts(request)))
             self._answered(answer)
 
     def _answered(self, answer: Answer) -> None:
@@ -106,9 +107,9 @@ class Calls:
         except BlockingIOError:
             return  # thousands of answers wait already: the loop is awake
 
-    def _receive(self, request: Receive) -> tuple[Received, ...]:
+    def _receive(self, request: Receive) -> list[Any]:
         options: dict[str, Any] = {"ReceiveRequestAttemptId": request.attempt} if request.attempt else {}
-        answer = self._receive_client.receive_message(
+        answer: Any = self._receive_client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=request.count,
             WaitTimeSeconds=request.wait,
@@ -117,8 +118,7 @@ class Calls:
             MessageAttributeNames=["All"],
             **options,
         )
-        shapes: Any = answer.get("Messages", [])
-        return tuple(message for shape in shapes if (message := payloads.received(shape)) is not None)
+        return list(answer.get("Messages", ()))
 
     def _batch(self, request: Request) -> tuple[Failure | None, ...]:
         answer: Any
@@ -138,10 +138,17 @@ class Calls:
         else:
             raise TypeError(f"{type(request).__name__} is not a batch")
         results: dict[str, Failure | None] = {entry["Id"]: None for entry in answer.get("Successful", ())}
-        results |= {entry["Id"]: entry_failure(entry) for entry in answer.get("Failed", ())}
+        results |= {entry["Id"]: entry_failure(entry, _receipts(request)) for entry in answer.get("Failed", ())}
         return tuple(results.get(entry["Id"], _MISSING) for entry in entries)
 
     def _target(self, queue: str) -> str:
         if queue not in self._urls:
             self._urls[queue] = queue_url(self._control_client, queue)
         return self._urls[queue]
+
+
+def _receipts(request: Request) -> tuple[str, ...]:
+    """What SQS may echo in an error, and no log may show."""
+    if isinstance(request, Delete):
+        return request.receipts
+    return tuple(receipt for receipt, _ in request.entries) if isinstance(request, Hide) else ()

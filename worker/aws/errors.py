@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +13,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from worker.policy.failures import Failure, FailureKind, classify
 
 
-def failure_of(error: Exception) -> Failure:
-    """The failure behind an exception of a boto3 call. Both codes of SQS are looked at: query code and shape name."""
+def failure_of(error: Exception, receipts: Sequence[str] = ()) -> Failure:
+    """The failure behind an exception of a boto3 call. Both codes of SQS are looked at: query code and shape name.
+
+    `receipts` are those of the request: they are left out of the text. Never raises, whatever an endpoint answered.
+    """
     if isinstance(error, ClientError):
         details: Any = error.response.get("Error", {})
         status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
         names = (details.get("Code", ""), details.get("QueryErrorCode", ""))
-        codes = tuple(name for name in names if name) or (status,)
-        failure = classify(codes, clean(details.get("Message", "")))
+        codes = tuple(str(name) for name in names if name) or (status,)
+        failure = classify(codes, clean(details.get("Message", ""), receipts))
         if failure.kind is FailureKind.CLOCK:
             headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             return replace(failure, text=f"{failure.text}{_skew(headers.get('date', ''))}")
@@ -27,8 +31,8 @@ def failure_of(error: Exception) -> Failure:
     name = type(error).__name__
     if isinstance(error, BotoCoreError):
         # Timeouts, connection and credential errors; an answer that cannot be parsed is one of them.
-        return classify((name,), clean(str(error)))
-    return Failure(FailureKind.TRANSIENT, name, clean(str(error)))
+        return classify((name,), clean(error, receipts))
+    return Failure(FailureKind.TRANSIENT, name, clean(error, receipts))
 
 
 def _skew(date: str) -> str:
@@ -40,14 +44,20 @@ def _skew(date: str) -> str:
     return f" (this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} that of AWS)"
 
 
-def entry_failure(entry: dict[str, Any]) -> Failure:
-    """The failure of one entry of a batch that answered 200."""
-    return classify(
-        (entry.get("Code", "Unknown"),), clean(entry.get("Message", "")), sender_fault=entry.get("SenderFault", False)
-    )
+def entry_failure(entry: dict[str, Any], receipts: Sequence[str] = ()) -> Failure:
+    """The failure of one entry of a batch that answered 200; `receipts` as in failure_of."""
+    text = clean(entry.get("Message", ""), receipts)
+    return classify((str(entry.get("Code", "Unknown")),), text, sender_fault=entry.get("SenderFault", False))
 
 
-def clean(text: str) -> str:
-    """An error text without what must not reach a log: SQS echoes receipt handles."""
+def clean(said: object, receipts: Sequence[str] = ()) -> str:
+    """An error text without what must not reach a log.
+
+    SQS echoes receipt handles. A refused signature is answered with the whole request that should have been signed,
+    session token included, and http.client shows a header that it refuses: both are one long word.
+    """
+    text = str(said)
+    for receipt in receipts:
+        text = text.replace(receipt, "(receipt handle)")
     words = [word if len(word) <= 200 else f"{word[:12]}...({len(word)} characters)" for word in text.split(" ")]
     return " ".join(words)[:500]

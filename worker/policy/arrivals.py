@@ -12,6 +12,7 @@ from worker.policy.ledger import Ledger
 def received(ledger: Ledger, messages: Iterable[Received], *, sent_at: float, now: float, chance: float) -> None:
     """A receive that was sent at `sent_at` brought these; loss is judged from then, the first beat is due by `now`."""
     rules, table = ledger.rules, ledger.table
+    fresh: list[Delivery] = []
     for message in messages:
         group = message.group if rules.fifo else ""
         delivery = Delivery(
@@ -39,7 +40,9 @@ def received(ledger: Ledger, messages: Iterable[Received], *, sent_at: float, no
             ledger.counts["parked"] += 1
             continue
         ledger.line.add(delivery)
-        _judge(ledger, delivery, intact=message.intact, chance=chance)
+        fresh.append(delivery)
+    for delivery in reversed(fresh):  # what is given back at once goes tail first, as every release of a group
+        _judge(ledger, delivery, chance=chance)
 
 
 def _parked(ledger: Ledger, delivery: Delivery) -> bool:
@@ -56,11 +59,12 @@ def _parked(ledger: Ledger, delivery: Delivery) -> bool:
     return True
 
 
-def _judge(ledger: Ledger, delivery: Delivery, *, intact: bool, chance: float) -> None:
+def _judge(ledger: Ledger, delivery: Delivery, *, chance: float) -> None:
+    message = delivery.message
     if delivery.message_id in ledger.done:
         ledger.settle(delivery, Settlement(Action.DELETE, Kind.ACK, repeated=True))
-    elif not intact:
-        ledger.tell("message_damaged", delivery, "the body's MD5 is not the one that SQS names")
+    elif message is not None and not message.intact:
+        ledger.tell("message_damaged", delivery, "the body is missing, or its MD5 is not the one that SQS names")
         ledger.release(delivery, after=ledger.backoff(delivery.attempts + 1, chance))
     elif ledger.draining or delivery.group in ledger.closing:
         ledger.release(delivery)
@@ -82,6 +86,7 @@ def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | N
     elif running:
         ledger.line.withdraw(delivery)
         delivery.state = State.DISPATCHED
+        delivery.attempts += 1  # the table names those before this one
 
 
 def adoption_complete(ledger: Ledger) -> None:

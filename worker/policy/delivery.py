@@ -18,7 +18,7 @@ class Received:
     body: bytes
     attributes: Mapping[str, str]
     message_attributes: Mapping[str, Mapping[str, str]]  #: as SQS's JSON has them: BinaryValue is base64
-    intact: bool = True  #: the body's MD5 is the one SQS names
+    intact: bool = True  #: there is a body, and its MD5 is the one SQS names
 
     @property
     def group(self) -> str:

@@ -72,6 +72,7 @@ _KINDS = {
         *("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", "MissingParameter"),
         *("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", "InvalidAddress"),
         *("InvalidParameterValue", "InvalidParameterValueException", "InvalidAttributeValue", "InvalidAttributeName"),
+        "ParamValidationError",  # boto3 refuses it before it is sent: a hostile message attribute on its way to a queue
     },
 }
 _CLOCK_WORDS = ("Signature expired", "Signature not yet current", "is now earlier than", "is still later than")

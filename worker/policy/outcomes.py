@@ -71,8 +71,8 @@ def returned(ledger: Ledger, seqs: Iterable[int]) -> list[Delivery]:
 
 
 def _uncharge(ledger: Ledger, delivery: Delivery) -> None:
+    # The counter of attempts stays: it counts what was given out, and a successor never counted what it adopted.
     delivery.attempts -= 1
-    ledger.counts["attempts"] -= 1
     ledger.give_out_again(delivery)
 
 

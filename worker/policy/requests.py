@@ -70,6 +70,7 @@ class Answer:
     sent_at: float  #: when the call was sent, platform.now()
     failure: Failure | None = None
     messages: tuple[Received, ...] = ()  #: Receive
+    unusable: int = 0  #: Receive: messages without a receipt handle or id, which nobody can settle
     entries: tuple[Failure | None, ...] = ()  #: batches: per entry, in order, None where it is confirmed
 
 

@@ -33,6 +33,7 @@ class Receiver:
         self._demand = Demand(most=state.queue.polls, pause=state.queue.pause)
         self._expected = 0  #: messages that the receives on their way may bring
         self._mean_bytes = 0.0
+        self._told_unusable = False
         # FIFO: ids of receives whose answers were lost; asked again, SQS gives the same messages and receipts.
         self._attempts = deque(state.table.attempts()) if state.fifo else deque()
         self._slots = list(range(ATTEMPTS - 1, -1, -1)) if state.fifo else []
@@ -77,6 +78,10 @@ class Receiver:
         state.counts["receives"] += 1
         state.counts["empty_receives"] += not messages
         state.health.succeeded("receive", now=now)
+        if answer.unusable and not self._told_unusable:
+            self._told_unusable = True  # once: an endpoint that does this does it again
+            why = "without a receipt handle or message id; they come again when their visibility timeout ends"
+            state.log.error("messages_unusable", count=answer.unusable, why=why)
         self._demand.came(len(messages), asked=request.count, now=now)
         if messages:
             mean = sum(len(message.body) for message in messages) / len(messages)
