@@ -44,7 +44,7 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 
 .PHONY: system
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
-	$(BIN)/python -m pytest -q -m system
+	$(BIN)/python -m pytest -q -m system -n 2 --dist worksteal
 
 .PHONY: test-all
 test-all: ## the suite on every interpreter from 3.11 to 3.14 that is present

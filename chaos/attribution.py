@@ -27,7 +27,11 @@ _SECOND = 1_000_000_000
 #: Nanoseconds between an effect and its process's word of it, at most: a machine with too few cores takes its time.
 _WORD = 1 * _SECOND
 #: Between the moment at which the broker gives a message out and the one at which the poller has written it down.
-_ARRIVAL = 1 * _SECOND
+_ARRIVAL = _SECOND // 2
+#: The same for an answer that the fault plan holds back.
+_DELAY = 1 * _SECOND
+#: Between two processes' notes of the same moment.
+_MOMENT = _SECOND // 5
 #: From the death of a poller till its successor beats.
 _SUCCESSION = 2 * _SECOND
 #: After an effect, in which its delete may still be unconfirmed.
@@ -65,19 +69,17 @@ class Attribution:
         """Why this lease ran out; empty: nothing explains it."""
         if delivery.ending is Ending.PLANNED:
             return "broker lapse"
-        request = (delivery.connection, delivery.request)
-        if request in self._history.tampered:
-            return f"broker {self._history.tampered[request]}"
-        begin = delivery.begin
-        outcome = self._history.unheard.get(request)
-        if outcome == "lost":
-            return "broker answer lost"
-        # A long poll outlives its client: the broker gives messages to a socket that nobody reads any more.
-        back = self._wait + _SECOND if outcome else _ARRIVAL // 5
-        if not delivery.beats and (taker := _over(self._takers, begin - back, begin + _ARRIVAL)):
-            return f"{taker.kind} {taker.role}, with the answer on its way"
+        request, begin = (delivery.connection, delivery.request), delivery.begin
+        tampered, outcome = self._history.tampered.get(request), self._history.unheard.get(request)
+        if tampered and tampered != "delay":
+            return f"broker {tampered}"
         if end := _over(self._ends, begin, delivery.end):
             return f"{end.kind} {end.role}"
+        arrival = _ARRIVAL + (_DELAY if tampered else 0)
+        # A long poll outlives its client: the broker gives messages to a socket that nobody reads any more.
+        window = (begin - self._wait - _SECOND, begin + _MOMENT) if outcome else (begin - _MOMENT, begin + arrival)
+        if not delivery.beats and (taker := _over(self._takers, *window)):
+            return f"{taker.kind} {taker.role}, with the answer on its way"
         return self._beats_missed(delivery)
 
     def _beats_missed(self, delivery: Delivery) -> str:
@@ -128,5 +130,5 @@ def _stops(fault: Fault, roles: set[str]) -> bool:
 
 
 def _over(faults: Sequence[Fault], begin: int, end: int) -> Fault | None:
-    """The first of them that overlaps with this time."""
-    return next((fault for fault in faults if fault.begin <= end and fault.end >= begin), None)
+    """The last of them that overlaps with this time: the nearest is the likeliest."""
+    return next((fault for fault in reversed(faults) if fault.begin <= end and fault.end >= begin), None)

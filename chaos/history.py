@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-#: Effects of the fault plan after which a client does not have what a receive assigned, or not in time.
-_LOSING = {"error", "unavailable", "html", "drop", "black_hole", "trickle", "delay", "mangle", "duplicate", "wrong_md5"}
+#: Effects of the fault plan after which a client does not have what a receive assigned, or later than usual.
+_LOSING = {"error", "unavailable", "html", "drop", "black_hole", "trickle", "delay", "mangle"}
 _KEEPING = ("ChangeMessageVisibility", "ChangeMessageVisibilityBatch")
 
 

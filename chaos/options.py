@@ -22,6 +22,7 @@ class Options:
     naive: str = ""  #: "early" or "late": the naive loop in place of the worker
     handlers: int = 3
     long: bool = True  #: whether there is a part with long messages
+    singles: int = 8  #: kills of handlers that come alone, after the storm; half as many of pollers
     plain_logs: bool = False
 
 
@@ -38,6 +39,7 @@ def parse(arguments: list[str] | None, folder: Path) -> tuple[Options, argparse.
     add("--handlers", type=int, default=3, help="handler processes (default: %(default)s)")
     add("--seed", type=int, default=1, help="of the storm and the messages (default: %(default)s)")
     add("--naive", nargs="?", const="early", choices=("early", "late"), help="a boto3 loop in place of the worker")
+    add("--singles", type=int, default=8, metavar="N", help="kills of handlers one by one, for the times (default: 8)")
     add("--no-long", action="store_true", help="leave out the part with messages longer than their lease")
     add("--plain-logs", action="store_true", help="the pool's output goes to a file, never to a full disk or pipe")
     add("--logs", type=Path, metavar="FOLDER", help="keep the logs there (default: only if the verdict is bad)")
@@ -55,6 +57,7 @@ def parse(arguments: list[str] | None, folder: Path) -> tuple[Options, argparse.
         naive=given.naive or "",
         handlers=given.handlers,
         long=not given.no_long,
+        singles=given.singles,
         plain_logs=given.plain_logs,
     )
     return options, given

@@ -112,6 +112,15 @@ def pokes(*, first: float, every: float, count: int) -> list[Blow]:
     return [Blow(first + every * number, "kill", "poller") for number in range(count)]
 
 
+def singles(*, handlers: int, pollers: int, every: float) -> list[Blow]:
+    """SIGKILLs that come alone: handlers, then pollers with twice the time between them."""
+    blows = [
+        Blow(every * (number + 1), "kill", "handler", pick=number / max(1, handlers)) for number in range(handlers)
+    ]
+    begin = every * handlers
+    return blows + [Blow(begin + 2 * every * (number + 1), "kill", "poller") for number in range(pollers)]
+
+
 def _moments(chance: Random, seconds: float, rate: float) -> list[float]:
     """Moments that know nothing of each other: now a rush, now a calm."""
     moments: list[float] = []

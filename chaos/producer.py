@@ -35,6 +35,7 @@ class Order:
     seconds: float
     messages: int  #: at most
     rate: float  #: messages a second, 0: as fast as the queue empties
+    first: int = 0  #: the first id
     groups: int = 0  #: of a FIFO queue
     backlog: int = 20_000  #: messages that may wait in the queue
     eaters: float = 0.0  #: share of messages whose handler function takes all memory
@@ -58,8 +59,9 @@ class Sender:
         """Send a batch of at most ten messages: milliseconds of work, and a word."""
         entries, batch = [], []
         for place, (milliseconds, word) in enumerate(works):
-            group = f"g{self.next % self._groups}" if self._groups else "-"
-            seq = self._places[group] = self._places.get(group, self._first) + 1
+            # Groups of its own: another sender's messages are no part of this one's order.
+            group = f"g{self._first}.{self.next % self._groups}" if self._groups else "-"
+            seq = self._places[group] = self._places.get(group, -1) + 1
             entry = {"Id": str(place), "MessageBody": f"{self.next} {milliseconds} {word}"}
             if self._groups:
                 entry |= {"MessageGroupId": group, "MessageDeduplicationId": str(self.next)}
@@ -89,18 +91,20 @@ class Sender:
 def produce(order: Order) -> None:
     """Send what the order says."""
     chance = random.Random(order.seed)  # noqa: S311 - test data that repeats
-    sender = Sender(order.port, order.queue, Path(order.log), groups=order.groups)
+    sender = Sender(order.port, order.queue, Path(order.log), groups=order.groups, first=order.first)
     begin = time.monotonic()
     look_at, waiting = begin, 0
     try:
-        while sender.next < order.messages and (now := time.monotonic()) < begin + order.seconds:
+        while (done := sender.next - order.first) < order.messages and (
+            now := time.monotonic()
+        ) < begin + order.seconds:
             if now >= look_at:
                 waiting, look_at = sender.waiting(), now + _LOOK
-            ahead = sender.next / order.rate - (now - begin) if order.rate else 0.0
+            ahead = done / order.rate - (now - begin) if order.rate else 0.0
             if ahead > 0 or waiting > order.backlog:
                 time.sleep(min(_LOOK, ahead) if ahead > 0 else _LOOK / 4)
                 continue
-            count = min(_BATCH, order.messages - sender.next)
+            count = min(_BATCH, order.messages - done)
             sender.send([_work(order, chance) for _ in range(count)])
             waiting += count
     finally:

@@ -158,6 +158,7 @@ class Proxy:
         while pair.fault == "trickle" and writer is pair.client and len(data) > _TRICKLE:
             writer.write(data[:_TRICKLE])
             data = data[_TRICKLE:]
+            await writer.drain()
             await asyncio.sleep(_TICK)
         writer.write(data)
         await writer.drain()

@@ -24,6 +24,8 @@ from worker.testing.sqs_server.process import SqsServerProcess
 _STUCK = 45.0
 #: Ids of messages sent after the storm: those that run long, and those that measure how long one takes.
 LONG, PROBES = 1_000_000_000, 2_000_000_000
+#: Ids of messages sent while single kills are measured, how many a second, and the seconds between two of the kills.
+_SINGLES, _SINGLES_RATE, _APART = 500_000_000, 300.0, 1.4
 #: Ids of messages that show that a pool serves.
 _SIGNS = 3_000_000_000
 PROBE_COUNT = 100
@@ -31,6 +33,8 @@ PROBE_COUNT = 100
 _GROUPS = 64
 #: Share of messages whose handler function takes memory until the kernel ends it.
 _EATERS = 0.0002
+#: Seconds beyond its budget after which a pool that drains is killed, and that its last processes may take to end.
+_GRACE = 10.0
 #: Seconds that the producer goes on after the storm, so that the first drain has something to do.
 _OVERTIME = 2.0
 #: How much longer than the visibility timeout a long message runs.
@@ -67,14 +71,15 @@ class Scene:
         """All parts, in their order."""
         self._start()
         if isinstance(self.pool, WorkerPool):
-            self._storm()
-            self._start()
-            self._until_empty("emptying the queue")
+            if self.options.seconds > 0:
+                self._storm()
+                self._start()
+                self._until_empty("emptying the queue")
+            self._singles()
             if self.options.long:
                 self._long_messages()
             self._probes()
             self._drain()
-            self.left = wait_until_gone(self.pool, 5.0)
         else:
             self._storm()
             self._until_empty("emptying the queue")
@@ -92,22 +97,7 @@ class Scene:
         chance = Random(options.seed)  # noqa: S311 - a storm that can be repeated
         without = {"supervisor", "tree", "squeeze", "reload"} if options.naive else set()
         blows = plan.storm(chance, seconds=options.seconds, kills=options.kills, others=options.others, without=without)
-        eaters = _EATERS if isinstance(self.pool, WorkerPool) and self.pool.limit.possible else 0.0
-        order = Order(
-            port=self.port,
-            queue=self.queue,
-            log=str(options.folder / "producer"),
-            seed=options.seed,
-            seconds=options.seconds + _OVERTIME,
-            messages=options.messages,
-            rate=options.rate,
-            groups=_GROUPS if options.fifo else 0,
-            eaters=eaters,
-            **({"long": 1000} if options.naive == "late" else {}),
-        )
-        producer = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-            [sys.executable, "-m", "chaos.producer", json.dumps(asdict(order))], cwd=ROOT
-        )
+        producer = self._produce(options.seconds + _OVERTIME, rate=options.rate, messages=options.messages, first=0)
         try:
             begin = time.monotonic()
             self.storm.run(blows, options.seconds, lambda at: self._tick(f"storm {at:.0f}/{options.seconds:.0f} s"))
@@ -123,6 +113,41 @@ class Scene:
             producer.kill()
             producer.wait()
 
+    def _produce(self, seconds: float, *, rate: float, messages: int, first: int) -> subprocess.Popen[bytes]:
+        options = self.options
+        feeds = first == 0 and isinstance(self.pool, WorkerPool) and self.pool.limit.possible
+        order = Order(
+            port=self.port,
+            queue=self.queue,
+            log=str(options.folder / "producer"),
+            seed=options.seed,
+            seconds=seconds,
+            messages=messages,
+            rate=rate,
+            first=first,
+            groups=_GROUPS if options.fifo else 0,
+            eaters=_EATERS if feeds else 0.0,
+            long=1000 if options.naive == "late" else 60,
+        )
+        command = [sys.executable, "-m", "chaos.producer", json.dumps(asdict(order))]
+        return subprocess.Popen(command, cwd=ROOT)  # noqa: S603 - this interpreter, our own module
+
+    def _singles(self) -> None:
+        """Kills that come one by one, at a load that leaves the cores time: how long is each of them felt?"""
+        handlers, pollers = self.options.singles, self.options.singles // 2
+        if not handlers:
+            return
+        seconds = _APART * (handlers + 2 * pollers + 2)
+        producer = self._produce(seconds, rate=_SINGLES_RATE, messages=2**62, first=_SINGLES)
+        try:
+            blows = plan.singles(handlers=handlers, pollers=pollers, every=_APART)
+            self.storm.run(blows, seconds, lambda at: self._tick(f"single kills {at:.0f}/{seconds:.0f} s"))
+            self.producer_code = self.producer_code or producer.wait(60)
+        finally:
+            producer.kill()
+            producer.wait()
+        self._until_empty("single kills")
+
     def _tick(self, part: str) -> None:
         if self.watch.look(time.monotonic()):
             struck = self.storm.struck
@@ -133,7 +158,10 @@ class Scene:
     def _drain(self) -> None:
         self.tell("draining")
         begin = stamp()
-        code = self.pool.drain(self.setup.drain + 10.0)
+        code = self.pool.drain(self.setup.drain + _GRACE)
+        if isinstance(self.pool, WorkerPool):
+            # Pollers whose supervisor was killed are still settling what they hold, beside the pool that was drained.
+            self.left = wait_until_gone(self.pool, _GRACE)
         self.drains.append(Drain(begin, stamp(), code))
 
     def _until_empty(self, part: str) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import IO
@@ -23,6 +23,8 @@ from worker.testing.sqs_server.process import SqsServerProcess
 
 #: Seconds between two looks at the pool.
 _TICK = 0.02
+#: Pids that were killed last: numbers come round, so that not all of them can be remembered.
+_REMEMBERED = 50
 
 #: Ends a fault that lasts.
 End = Callable[[], None]
@@ -39,6 +41,7 @@ class Storm:
         self._log = log
         self._lasting: list[tuple[float, int, Fault, End]] = []  # a heap by their end
         self._ties = itertools.count()
+        self._killed: deque[int] = deque(maxlen=_REMEMBERED)
 
     def run(self, blows: Sequence[Blow], seconds: float, tick: Callable[[float], None]) -> None:
         """Strike for so long; `tick` is called with the seconds since the begin, many times a second."""
@@ -101,6 +104,9 @@ class Storm:
         if hit is None:
             return None
         pid, victims = hit
+        if pid in self._killed:
+            return None  # it is dead, and still to be reaped
+        self._killed.append(pid)
         _signal([pid, *(victims if blow.role == "tree" else ())], signal.SIGKILL)
         return Fault("kill", blow.role, pid, 0, 0, victims), None
 

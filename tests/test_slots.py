@@ -47,9 +47,9 @@ def test_running_messages_are_named_until_they_finish() -> None:
     slot.start(3, 2**40 + 2, now=11.5, deadline=311.5)
     slot.move_deadline(3, 999.25)
     assert slot.running() == [(2**40 + 1, 10.5, 310.5), (2**40 + 2, 11.5, 999.25)]
-    slot.finish(0, 2**40 + 1, kind=2, after=math.inf)
+    slot.finish(0, 2**40 + 1, kind=2, after=math.inf, attempt=3)
     assert slot.running() == [(2**40 + 2, 11.5, 999.25)]
-    assert slot.outcomes() == [(2**40 + 1, 2, math.inf)]
+    assert slot.outcomes() == [(2**40 + 1, 2, math.inf, 3)]
 
 
 def test_the_ring_keeps_the_newest_outcomes_in_order() -> None:
@@ -57,15 +57,15 @@ def test_the_ring_keeps_the_newest_outcomes_in_order() -> None:
     slot = handler_slot(1)
     for seq in range(1, 3 * RING + 8):
         slot.start(0, seq, now=0.0, deadline=1.0)
-        slot.finish(0, seq, kind=1, after=seq / 2)
-    assert slot.outcomes() == [(seq, 1, seq / 2) for seq in range(2 * RING + 9, 3 * RING + 8)]
+        slot.finish(0, seq, kind=1, after=seq / 2, attempt=1)
+    assert slot.outcomes() == [(seq, 1, seq / 2, 1) for seq in range(2 * RING + 9, 3 * RING + 8)]
 
 
 def test_the_ring_goes_on_where_the_last_writer_stopped() -> None:
     """A second HandlerSlot on the same mapping continues the count instead of starting over."""
     memory = mmap.mmap(-1, HandlerSlot.size(1))
     for seq in (1, 2, 3):
-        HandlerSlot(memory, 1).finish(0, seq, kind=1, after=0.0)
+        HandlerSlot(memory, 1).finish(0, seq, kind=1, after=0.0, attempt=1)
     assert [written.seq for written in HandlerSlot(memory, 1).outcomes()] == [1, 2, 3]
 
 
@@ -73,7 +73,7 @@ def test_facts_of_a_handler_round_trip() -> None:
     """What a handler tells of itself is what the supervisor reads, and touches neither running nor the ring."""
     slot = handler_slot()
     slot.start(1, 5, now=1.0, deadline=2.0)
-    slot.finish(0, 4, kind=1, after=0.0)
+    slot.finish(0, 4, kind=1, after=0.0, attempt=1)
     slot.tell(pid=2**22, state=ChildState.DRAINING)
     slot.progress(done=10, failed=3, busy=4.25, resident=2**35, now=77.5)
     assert slot.look() == (2**22, ChildState.DRAINING, 10, 3, 4.25, 2**35, 77.5)
@@ -118,7 +118,7 @@ def test_a_finished_message_is_known_at_every_step() -> None:
         assert 7 in known
 
     slot.start(0, 7, now=1.0, deadline=2.0)
-    at_every_line(lambda: slot.finish(0, 7, kind=1, after=0.0), look)
+    at_every_line(lambda: slot.finish(0, 7, kind=1, after=0.0, attempt=1), look)
     assert [7] in steps
     assert [7, 7] in steps
 
@@ -129,7 +129,7 @@ def test_no_running_message_shows_the_times_of_another() -> None:
 
     def next_message() -> None:
         nonlocal seq
-        slot.finish(0, seq, kind=1, after=0.0)
+        slot.finish(0, seq, kind=1, after=0.0, attempt=1)
         seq += 1
         slot.start(0, seq, now=float(seq), deadline=seq + 0.5)
 
@@ -158,7 +158,7 @@ while True:
     seq += 1
     slot.start(seq % 2, seq, now=float(seq), deadline=seq + 0.25)
     slot.progress(done=seq, failed=seq, busy=float(seq), resident=seq, now=float(seq))
-    slot.finish(seq % 2, seq, kind=seq % 4 + 1, after=float(seq))
+    slot.finish(seq % 2, seq, kind=seq % 4 + 1, after=float(seq), attempt=seq % 7)
 """
 
 
@@ -166,7 +166,7 @@ def whole(slot: HandlerSlot, *, alive: bool) -> int:
     """Everything in the slot belongs together; returns the last sequence the ring knows."""
     outcomes = slot.outcomes()
     for outcome in outcomes if not alive else ():  # the ring is read after a death only
-        assert (outcome.kind, outcome.after) == (outcome.seq % 4 + 1, outcome.seq)
+        assert (outcome.kind, outcome.after, outcome.attempt) == (outcome.seq % 4 + 1, outcome.seq, outcome.seq % 7)
     numbers = [outcome.seq for outcome in outcomes]
     assert alive or numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     for running in slot.running():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import resource
 import signal
 import socket
 import struct
@@ -105,6 +106,16 @@ def prefer_for_oom(score: int) -> None:
             return  # a container without /proc, or a lower score without the privilege: only a preference is lost
 
 
+def leave_no_core() -> None:
+    """No core dump of this process and of what it starts, unless WORKER_CORE_DUMPS=1.
+
+    It would hold bodies and credentials, and a crash is seen, and answered, only once its dump is written. The hard
+    limit stays: user code that wants one of a sub-process can raise the soft one again.
+    """
+    if os.environ.get("WORKER_CORE_DUMPS") != "1":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def peer_user(connection: socket.socket) -> int:
     """The user id at the other end of a unix socket."""
     if LINUX:
@@ -131,7 +142,5 @@ def resident_bytes() -> int:
                 return int(file.read().split()[1]) * mmap.PAGESIZE
         except OSError:
             pass  # /proc is not needed to run: fall through to the peak
-    import resource
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * 1024 if LINUX else peak

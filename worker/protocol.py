@@ -92,6 +92,7 @@ class Outcome:
     group_id: str | None = None
     deduplication_id: str | None = None
     delay: int | None = None
+    attempt: int = 0  #: the start that it ends: of a message retried in the pool, an older one may be told once more
 
 
 def send_outcomes(channel: Channel, acks: Sequence[int], others: Sequence[Outcome]) -> None:
@@ -110,6 +111,7 @@ def send_outcomes(channel: Channel, acks: Sequence[int], others: Sequence[Outcom
                 o.group_id,
                 o.deduplication_id,
                 o.delay,
+                o.attempt,
             )
             for o in others
         ]

@@ -55,6 +55,7 @@ class Written(NamedTuple):
     seq: int
     kind: int
     after: float
+    attempt: int  #: the start that it ends: a message retried in the pool has the same sequence again
 
 
 class HandlerSlot:
@@ -83,11 +84,11 @@ class HandlerSlot:
         """The message running at `place` may take until `deadline`."""
         self._seconds[_RUNNING + place * _ENTRY + 2] = deadline
 
-    def finish(self, place: int, seq: int, *, kind: int, after: float) -> None:
+    def finish(self, place: int, seq: int, *, kind: int, after: float, attempt: int) -> None:
         """Write the outcome into the ring, then clear `place`: a death between the two still tells the outcome."""
         at = self._ring + (self._written % RING) * _ENTRY
         self._words[at] = seq
-        self._words[at + 1] = kind
+        self._words[at + 1] = kind | attempt << 32
         self._seconds[at + 2] = after
         self._written += 1
         self._words[_WRITTEN] = self._written
@@ -118,7 +119,7 @@ class HandlerSlot:
         """Every outcome the ring still holds, oldest first; without the one whose place is overwritten next."""
         words, seconds, written = self._words, self._seconds, self._words[_WRITTEN]
         places = (self._ring + (number % RING) * _ENTRY for number in range(max(0, written - RING + 1), written))
-        return [Written(words[at], words[at + 1], seconds[at + 2]) for at in places]
+        return [_written(words[at], words[at + 1], seconds[at + 2]) for at in places]
 
     def look(self) -> HandlerFacts:
         """What the supervisor shows of this handler."""
@@ -126,6 +127,10 @@ class HandlerSlot:
         pid, state = _pid_and_state(words[_PID])
         done, failed, resident = words[_DONE], words[_FAILED], words[_RESIDENT]
         return HandlerFacts(pid, state, done, failed, seconds[_BUSY], resident, seconds[_PROGRESS])
+
+
+def _written(seq: int, word: int, after: float) -> Written:
+    return Written(seq, word & 0xFFFFFFFF, after, word >> 32)
 
 
 class HandlerFacts(NamedTuple):

@@ -91,6 +91,7 @@ def test_every_key_reaches_the_settings() -> None:
         control_socket="/srv/shop/run/w.sock",
         region="eu-west-1",
         endpoint_url="http://example.org:4566",
+        allow_insecure_endpoint=True,
         log_level="debug",
         config="/srv/shop/worker.toml",
         paths=("/srv/shop", str(Path.cwd())),
@@ -267,6 +268,13 @@ def test_plain_http_to_this_machine_is_fine(host: str) -> None:
     read(f'[worker]\nendpoint_url = "http://{host}"\n[queues.o]\nhandler = "m:f"\nurl = "http://{host}/0/orders"')
 
 
+def test_an_endpoint_holds_no_password() -> None:
+    """It stands in logs and in `worker check`; the complaint does not show it either."""
+    found = fault(SMALLEST + '[worker]\nendpoint_url = "https://me:hidden@sqs.example.org"')
+    assert "no user and no password" in found
+    assert "hidden" not in found
+
+
 def test_plain_http_elsewhere_must_be_allowed() -> None:
     """endpoint_url, url, dead_letter and boto3's own variables are all held to it, and one key allows it."""
     lines = 'dead_letter = "http://h/1/dead"\n[worker]\nendpoint_url = "http://h"\n'
@@ -357,7 +365,7 @@ def test_a_file_is_loaded_from_its_folder(file: Path, monkeypatch: pytest.Monkey
     assert settings.paths == (str(file.parent),)
 
 
-@pytest.mark.parametrize("mode", [0o664, 0o646, 0o622])
+@pytest.mark.parametrize("mode", [0o646, 0o666, 0o622])
 def test_a_file_that_others_may_write_is_refused(file: Path, mode: int) -> None:
     """The fault names the mode and the command that mends it, beside the other faults."""
     file.write_text("[queues.orders]")

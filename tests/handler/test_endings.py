@@ -41,7 +41,7 @@ def test_exit_in_user_code_is_a_death_and_not_an_ack(launch: Launch, arguments: 
     assert said.acks == [901, 902]
     assert said.others == []
     assert [entry.seq for entry in handler.slot.running()] == [seq]
-    assert Written(seq, Kind.ACK, 0.0) not in handler.slot.outcomes()
+    assert Written(seq, Kind.ACK, 0.0, 1) not in handler.slot.outcomes()
     output, errors = handler.close()
     assert output == "last words"
     assert '"event":"exit_called"' in errors
@@ -114,7 +114,7 @@ def test_user_code_that_closes_every_descriptor_is_a_death(launch: Launch) -> No
     seq = handler.do("close_all")
     assert handler.code() == os.EX_SOFTWARE
     assert handler.rest().acks == []
-    assert Written(seq, Kind.ACK, 0.0) in handler.slot.outcomes()
+    assert Written(seq, Kind.ACK, 0.0, 1) in handler.slot.outcomes()
     assert "user code closed descriptors" in handler.close()[1]
 
 

@@ -49,11 +49,11 @@ def test_the_ring_tells_every_outcome(build: Build) -> None:
     parts = build(lambda message: outcomes[message.id[3:]])
     parts.give(*map(parcel, range(1, 6)))
     assert parts.slot.outcomes() == [
-        Written(1, Kind.ACK, 0.0),
-        Written(2, Kind.RETRY, 7.0),
-        Written(3, Kind.RETRY, -1.0),
-        Written(4, Kind.REJECT, -1.0),
-        Written(5, Kind.FORWARD, -1.0),
+        Written(1, Kind.ACK, 0.0, 1),
+        Written(2, Kind.RETRY, 7.0, 1),
+        Written(3, Kind.RETRY, -1.0, 1),
+        Written(4, Kind.REJECT, -1.0, 1),
+        Written(5, Kind.FORWARD, -1.0, 1),
     ]
 
 

@@ -8,7 +8,6 @@ from tests.model import broker, handler, receives, steps
 from tests.model.accounts import effect, excuse, may, spend, stain
 from tests.model.broker import Place
 from tests.model.world import Hand, Model, World
-from worker.handler.stream import Stream
 from worker.message import Kind
 from worker.policy.delivery import State
 
@@ -70,7 +69,7 @@ def _buried(model: Model, world: World, place: int) -> World:
         world = model.happen(world, steps.attach, hand.uid, model.scope.credit, shown.ring)
     dead = model.put(world, place, hand._replace(attached=False))
     dead = model.happen(dead, steps.died, hand.uid, False, shown.slot, shown.ring)
-    fresh = Hand(max(one.uid for one in world.hands) + 1, model.handlers.number(handler.Handler(Stream())), False)
+    fresh = Hand(max(one.uid for one in world.hands) + 1, model.handlers.number(handler.fresh()), False)
     return model.attach(model.put(dead, place, fresh), place)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from tests.model.states import States
 from worker.handler.stream import Stream
 from worker.message import Kind, Message
 from worker.protocol import Outcome, Parcel
-from worker.slots import Written
+from worker.slots import HandlerSlot, Running, Written
 
 
 @dataclass(slots=True, eq=False)
@@ -20,8 +20,7 @@ class Handler:
     """One handler process that runs one message at a time."""
 
     stream: Stream
-    ring: tuple[Written, ...] = ()  #: in its slot: it outlives the process
-    running: int = 0  #: sequence, in its slot
+    slot: HandlerSlot  #: it outlives the process
 
 
 class Shown(NamedTuple):
@@ -39,11 +38,27 @@ def states() -> States:
     return States(
         shared=(Parcel, Outcome, Written),
         ignored={Message: {"deadline", "clock", "move_deadline", "latest", "attributes"}},
+        copiers={HandlerSlot: lambda slot, _: _slot(slot.outcomes(), slot.running())},
         tellers={
+            HandlerSlot: lambda slot, _: (*slot.outcomes(), *slot.running()),
             Parcel: lambda parcel, _: (parcel.seq, parcel.id, parcel.attempt),
-            Outcome: lambda outcome, _: (outcome.seq, outcome.kind),
+            Outcome: lambda outcome, _: (outcome.seq, outcome.kind, outcome.attempt),
         },
     )
+
+
+def fresh() -> Handler:
+    """A process that has just booted."""
+    return Handler(Stream(), _slot((), ()))
+
+
+def _slot(ring: Iterable[Written], running: Iterable[Running]) -> HandlerSlot:
+    slot = HandlerSlot(bytearray(HandlerSlot.size(1)), 1)
+    for one in ring:
+        slot.finish(0, **one._asdict())
+    for entry in running:
+        slot.start(0, entry.seq, now=0.0, deadline=0.0)
+    return slot
 
 
 def shown(handler: Handler) -> Shown:
@@ -52,7 +67,8 @@ def shown(handler: Handler) -> Shown:
     inbox = tuple((int(parcel.body), parcel.seq) for parcel in stream.inbox)
     running = next(((int(parcel.body), parcel.seq) for parcel in stream.running.values()), None)
     own = {seq for _, seq in inbox} | ({running[1]} if running else set())
-    return Shown(inbox, running, handler.ring, (handler.running,) if handler.running else (), frozenset(own))
+    slot = handler.slot
+    return Shown(inbox, running, tuple(slot.outcomes()), tuple(one.seq for one in slot.running()), frozenset(own))
 
 
 def _step(happen: Callable[..., None]) -> Callable[..., tuple[Sent, ...]]:
@@ -93,7 +109,7 @@ def start(handler: Handler) -> None:
     parcel = stream.inbox.popleft()
     stream.running[0] = parcel
     stream.started[parcel.seq] = Message(id=parcel.id, body=parcel.body, queue="work")
-    handler.running = parcel.seq
+    handler.slot.start(0, parcel.seq, now=0.0, deadline=0.0)
 
 
 @_step
@@ -102,7 +118,7 @@ def finish(handler: Handler, kind: Kind, tell: bool) -> None:
     stream = handler.stream
     parcel = stream.running.pop(0)
     del stream.started[parcel.seq]
-    handler.ring = (*handler.ring, Written(parcel.seq, kind, -1.0 if kind is Kind.RETRY else 0.0))
+    handler.ring = (*handler.ring, Written(parcel.seq, kind, -1.0 if kind is Kind.RETRY else 0.0, parcel.attempt))
     handler.running = 0
     if not tell:
         return
@@ -111,7 +127,7 @@ def finish(handler: Handler, kind: Kind, tell: bool) -> None:
     else:
         body = parcel.body if kind is Kind.REJECT else b"f" + parcel.body
         queue = "elsewhere" if kind is Kind.FORWARD else ""
-        stream.tell(Outcome(parcel.seq, kind, queue=queue, body=body))
+        stream.tell(Outcome(parcel.seq, kind, queue=queue, body=body, attempt=parcel.attempt))
     stream.flush()
 
 
@@ -130,8 +146,10 @@ def renumber(handler: Handler, seqs: tuple[int, ...]) -> None:
     told = (([new[seq] for seq in acks if seq in new], _renumbered(others, new)) for acks, others in stream._told)
     stream._told = type(stream._told)(one for one in told if any(one))
     stream._told_count = sum(len(acks) + len(others) for acks, others in stream._told)
-    handler.ring = tuple(one._replace(seq=new[one.seq]) for one in handler.ring if one.seq in new)
-    handler.running = new.get(handler.running, 0)
+    handler.slot = _slot(
+        (one._replace(seq=new[one.seq]) for one in handler.slot.outcomes() if one.seq in new),
+        (one._replace(seq=new[one.seq]) for one in handler.slot.running()),
+    )
 
 
 def _renumbered(outcomes: list[Outcome], new: dict[int, int]) -> list[Outcome]:

@@ -6,6 +6,7 @@ bring (a beat falls due, a backoff is over, a lease ends) is a step of its own, 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -156,16 +157,28 @@ def rest(poller: Poller) -> None:
     for delivery in ledger.deliveries.values():
         delivery.lease_end = NOW + VISIBILITY if delivery.lease_end > NOW else NOW
         delivery.beat_due = NOW + VISIBILITY / 3
+        delivery.parked = [one for one in delivery.parked or () if one.seq in ledger.deliveries] or None
     ledger._later = [(LATER, seq) for seq in sorted({seq for _, seq in ledger._later if seq in ledger.deliveries})]
     ledger.hurried = []
     ledger.by_id = dict(sorted(ledger.by_id.items()))
     ledger.events = []
+    for line in (ledger.deletes, ledger.hides, ledger.sends, poller.settler._alone):
+        _keep(line, [one for one in line if one.seq in ledger.deliveries])
+    for line in (ledger.line._line, ledger.line.suspects):
+        _keep(line, [one for one in line if one.state not in (State.SETTLING, State.GONE)])
     poller.dispatcher._deadlines_at = float("inf")
     poller.settler._since = {}
     for gate in (poller.heartbeater._gate, *poller.settler._gates.values()):
         gate.quiet_until, gate.failures = 0.0, min(1, gate.failures)
     for link in poller.dispatcher.links.values():
         link.slot.runs, link.slot.ring = (), ()
+
+
+def _keep(line: deque[Delivery], kept: list[Delivery]) -> None:
+    """What is over and done with would be dropped when it is met; met or not, it decides nothing."""
+    if len(kept) < len(line):
+        line.clear()
+        line.extend(kept)
 
 
 def _balance(ledger: Ledger) -> None:

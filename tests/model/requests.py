@@ -90,9 +90,9 @@ def _take(model: Model, world: World, kind: str, entry: tuple[str, int]) -> tupl
         if result is None and queue == world.queue:
             world = _ignored(model, world, name)
         return world._replace(queue=queue), result
-    if kind == "hide" and fifo and not seconds:
-        _tail_first(model, world, name)
     queue, result = broker.change(world.queue, name, seconds, fifo=fifo, beat=kind == "beat")
+    if fifo and queue != world.queue and not seconds:
+        _tail_first(model, world, name)
     return world._replace(queue=queue), result
 
 
@@ -110,9 +110,14 @@ def _ignored(model: Model, world: World, receipt: str) -> World:
 
 
 def _tail_first(model: Model, world: World, receipt: str) -> None:
-    """Raises Violation if a head is made visible while we still hold what stands behind it."""
+    """Raises Violation if a head is made visible while we still hold what stands behind it.
+
+    A lost lease brings a group in pieces, some of them twice: then it is enough that nothing of it starts.
+    """
     message, _ = broker.split(receipt)
     groups = model.scope.groups
+    if any(groups[one] == groups[message] for one in world.stained):
+        return
     for one in model.facts(world.poller).held:
         behind = one.message > message and groups[one.message] == groups[message] and not one.lost
         if behind and broker.is_current(world.queue, one.receipt) and world.queue[one.message].place is Place.IN_FLIGHT:

@@ -17,7 +17,6 @@ from tests.model.broker import Queue, Stored
 from tests.model.doubles import Sent, Violation
 from tests.model.poller import Facts, Started, Told
 from tests.model.scope import Scope
-from worker.handler.stream import Stream
 from worker.protocol import StreamFrame
 
 
@@ -65,7 +64,7 @@ class Model:
     def first(self) -> World:
         """A poller that has just booted, its handlers attached, and a queue of visible messages."""
         scope = self.scope
-        fresh = self.handlers.number(handler.Handler(Stream()))
+        fresh = self.handlers.number(handler.fresh())
         world = World(
             poller=self.pollers.number(poller.boot(scope)),
             hands=tuple(Hand(uid, fresh, attached=False) for uid in range(1, scope.handlers + 1)),

@@ -81,7 +81,7 @@ class PlayedHandler:
         """The oldest message has an outcome."""
         parcel = self.inbox.pop(0)
         after = outcome.get("after")
-        self.slot.finish(0, parcel.seq, kind=kind, after=-1.0 if after is None else after)
+        self.slot.finish(0, parcel.seq, kind=kind, after=-1.0 if after is None else after, attempt=parcel.attempt)
         self.finished += 1
         self.slot.progress(
             done=self.finished, failed=0, busy=0.001 * self.finished, resident=0, now=self.world.clock.now
@@ -93,7 +93,7 @@ class PlayedHandler:
         else:
             if kind is Kind.REJECT:
                 outcome.setdefault("body", parcel.body)
-            send_outcomes(self.channel, [], [Outcome(parcel.seq, kind, **outcome)])
+            send_outcomes(self.channel, [], [Outcome(parcel.seq, kind, attempt=parcel.attempt, **outcome)])
 
     def close(self) -> None:
         self.channel.close()

@@ -43,6 +43,7 @@ class Hub:
         self.running: Process | None = None
         self.trace: list[tuple[float, str]] = []
         self.died: dict[str, float] = {}  #: when each process ended, by name
+        self.killed: dict[str, float] = {}  #: those of them that did not exit with 0
         self.crashes: list[str] = []  #: tracebacks of processes that ended by an exception
         self.main = getcurrent()  #: whoever is in no process
         self.slices = 0
@@ -213,6 +214,8 @@ class Process:
     def _ended(self) -> None:
         self.alive = False
         self.hub.died[self.name] = self.hub.now
+        if self.status:
+            self.hub.killed[self.name] = self.hub.now
         self.hub.processes.remove(self)
         self.hub.tell(f"{self.name} ended with {self.status}")
         for close in self.on_death:

@@ -19,6 +19,8 @@ DEATHS = 3
 LOST_CALL, AGAIN = 5.0, 1.0
 #: Seconds of grace where the rules speak of a third of the visibility timeout.
 SLACK = 1.0
+#: Seconds from the reading of a receive's answer to its last record.
+BEFORE_WRITTEN = 0.0001
 #: Effects of the fault plan whose victims wait for an answer in vain.
 SILENT = {"drop", "black_hole", "trickle", "delay"}
 
@@ -59,8 +61,7 @@ def fate(story: Story, wish: Order, facts: Facts, *, attempts: int) -> Iterator[
     if story.dead_lettered:
         deaths = sum(run.ended is None and run.handler in facts.died for run in story.runs)
         rejected = any(run.outcome == "reject" for run in story.runs)
-        failed = sum(run.outcome in ("retry", "exception", "overdue") for run in story.runs) + deaths
-        if not (rejected or deaths >= DEATHS or (attempts and failed >= attempts)):
+        if not (rejected or deaths >= DEATHS or (attempts and _attempts(story, facts) >= attempts)):
             yield f"message {story.number} was dead-lettered for no reason"
     elif wanted and not done:
         yield f"message {story.number} is lost: no effect, not in the dead-letter queue"
@@ -68,6 +69,13 @@ def fate(story: Story, wish: Order, facts: Facts, *, attempts: int) -> Iterator[
         yield f"message {story.number} ({wish.do}) is lost: not in the dead-letter queue"
     if done and wish.do == "forward" and not story.forwarded and not story.dead_lettered:
         yield f"message {story.number} is lost: its forward was never sent"
+
+
+def _attempts(story: Story, facts: Facts) -> int:
+    """Attempts as the poller may count them: earlier receives, and the failures in the last one that had any."""
+    failures = ("retry", "exception", "overdue")
+    failed = [run.receives for run in story.runs if run.outcome in failures or run.handler in facts.died]
+    return max((count - 1 + failed.count(count) for count in failed), default=0)
 
 
 def settled_after_its_outcome(story: Story) -> Iterator[str]:
@@ -136,8 +144,12 @@ def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
     machine = facts.machines[given.connection]
     start = story.extended[lapse.receipt]
     hits = [one for one in _disturbances(facts, machine, given.connection) if one.end > start and one.start < lapse.at]
-    if facts.read.get(lapse.receipt, float("inf")) > lapse.at:
-        return "the receive's answer was lost" if hits else ""
+    read = facts.read.get(lapse.receipt, float("inf"))
+    killed = facts.killed.get(facts.pollers[given.connection], float("inf"))
+    if read > lapse.at:
+        return "the receive's answer was lost" if hits or killed < lapse.at else ""
+    if killed < read + BEFORE_WRITTEN:
+        return "the poller was killed before it had written it down"
     need = facts.visibility / 3 + SLACK
     if any(one.kind in ("lost call", "stuck") for one in hits):
         need = max(need, LOST_CALL + AGAIN + SLACK)

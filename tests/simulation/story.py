@@ -78,9 +78,11 @@ class Facts:
     faults: list[dict[str, Any]]  #: events of the server's fault plan
     incidents: list[Incident]
     died: dict[str, float]  #: processes by name
+    killed: dict[str, float]  #: those of them that did not end by themselves
     read: dict[str, float]  #: receipts: when a poller read them
     hidden: dict[str, float]  #: receipts: when a poller first gave them back
     machines: dict[int, str]  #: by connection
+    pollers: dict[int, str]  #: by connection: names of processes
     visibility: float
 
 
@@ -148,9 +150,11 @@ def gather(world: World) -> Facts:
         faults=reader.faults,
         incidents=world.incidents,
         died=world.hub.died,
+        killed=world.hub.killed,
         read=world.journal.read,
         hidden=hidden,
         machines=world.machine_names,
+        pollers={line.connection: process.name for line, process in world.lines},
         visibility=world.plan.visibility,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import botocore.session
@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError
 
-from worker.settings import POLL_GRACE, QueueSettings, Settings
+from worker.settings import POLL_GRACE, QueueSettings, Settings, in_clear
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -23,11 +23,14 @@ CONTROL_TIMEOUT = 5.0
 #: named because its default changed between releases.
 CONTROL_ATTEMPTS = 1
 
+#: A boto3 client of any service.
+_Client = TypeVar("_Client", bound=Any)
+
 _REGION = re.compile(r"https://sqs\.([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|api\.aws)/")
 
 
 class Unusable(Exception):
-    """The settings cannot make a client: no region, an unknown profile, a bad endpoint."""
+    """The settings cannot make a client: no region, an unknown profile, a bad endpoint, or one in clear."""
 
 
 class Session:
@@ -37,6 +40,7 @@ class Session:
         named = _REGION.match(queue.url)
         self._region = settings.region or (named.group(1) if named else None)
         self._endpoint = settings.endpoint_url or None
+        self._allow_insecure = settings.allow_insecure_endpoint
         self._queue = queue
         try:
             self._session = boto3.session.Session(region_name=self._region)
@@ -64,23 +68,34 @@ class Session:
     def parameter(self, name: str) -> str:
         """The value of an SSM parameter, decrypted if it is a SecureString. Raises what boto3 raises."""
         config = Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=CONTROL_TIMEOUT)
-        client = self._session.client("ssm", config=config)
+        client = self._checked(self._session.client("ssm", config=config))
         return client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
 
     def _sqs(self, **options: Any) -> SQSClient:
         config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="worker", **options)
         try:
-            return self._session.client("sqs", endpoint_url=self._endpoint, config=config)
+            return self._checked(self._session.client("sqs", endpoint_url=self._endpoint, config=config))
         except (BotoCoreError, ValueError) as error:
             # Without a region, for one; the key in the config helps as well as the environment.
             raise Unusable(f"{error} (set region in [worker], AWS_DEFAULT_REGION, or a profile)") from error
+
+    def _checked(self, client: _Client) -> _Client:
+        """The client, unless what it sends can be read on its way: session tokens, bodies, receipts.
+
+        worker.config has judged its own keys and the environment; boto3 finds endpoints in its config files as well.
+        """
+        url = client.meta.endpoint_url
+        if in_clear(url) and not self._allow_insecure:
+            remedy = "use https, or allow it with allow_insecure_endpoint = true in [worker]"
+            raise Unusable(f"the endpoint {url} of the AWS config is plain http to another machine: {remedy}")
+        return client
 
     def _assume(self, role_arn: str) -> boto3.session.Session:
         """A session whose credentials are the role's, fetched when first needed and refreshed before they expire."""
         inner = botocore.session.get_session()
         credentials = inner.get_credentials()
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=inner.create_client,
+            client_creator=lambda *service, **options: self._checked(inner.create_client(*service, **options)),
             source_credentials=credentials,
             role_arn=role_arn,
             extra_args={"RoleSessionName": "worker"},

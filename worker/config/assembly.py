@@ -32,7 +32,6 @@ def assemble(
     folder = path.absolute().parent
     given = _fields(worker, WORKER)
     given.setdefault("name", _name_of(folder))
-    insecure = given.pop("allow_insecure_endpoint", False)
     if "control_socket" in given:
         given["control_socket"] = absolute_socket(given["control_socket"], path=path, report=report)
     settings = Settings(
@@ -43,9 +42,8 @@ def assemble(
     )
     for queue in settings.queues:
         _judge(queue, settings, report=report)
-    if not insecure:
-        for table, complaint in rules.check_endpoints(settings, environ):
-            _add(complaint, ("queues", table) if table else _WORKER, report=report)
+    for table, complaint in rules.check_endpoints(settings, environ):
+        _add(complaint, ("queues", table) if table else _WORKER, report=report)
     return settings
 
 

@@ -47,7 +47,8 @@ AWS credentials, profile, region and endpoints are boto3's own: `AWS_PROFILE`, `
 ## The file's mode
 
 The file names the code that runs, so it must not be writable by its group or by others, nor may its folder be writable
-by everybody (unless sticky, as `/tmp` is). The fault names the `chmod` that mends it.
+by everybody (unless sticky, as `/tmp` is). The fault names the `chmod` that mends it. A group that is its owner's own
+(of the same name and without other members, as many systems have it together with umask 002) may write the file.
 """
 
 _AFTER = """\

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from worker.config import shapes
 from worker.config.queue_keys import LONGEST_VISIBILITY
 from worker.config.values import number
-from worker.settings import POLL_GRACE, QueueSettings, RecycleSettings, Settings
+from worker.settings import POLL_GRACE, QueueSettings, RecycleSettings, Settings, in_clear
 
 #: A drain waits for pending long polls, then releases what they brought (docs: the order of stopping).
 _DRAIN_RESERVE = 7.0
@@ -75,18 +74,20 @@ def _check_fifo(queue: QueueSettings) -> Iterator[Complaint]:
 
 def check_endpoints(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, Complaint]]:
     """Complaints about URLs that are not https, with the table each belongs to ("" is `[worker]`)."""
+    if settings.allow_insecure_endpoint:
+        return
     remedy = "use https, or allow it with allow_insecure_endpoint = true in [worker]"
-    if settings.endpoint_url and shapes.in_clear(settings.endpoint_url):
+    if settings.endpoint_url and in_clear(settings.endpoint_url):
         yield "", Complaint(("endpoint_url",), f"plain http to another machine: {remedy}")
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true" and not settings.endpoint_url:
         for name in ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"):
-            if environ.get(name) and shapes.in_clear(environ[name]):
+            if environ.get(name) and in_clear(environ[name]):
                 text = f"the environment variable {name} is plain http to another machine: {remedy}"
                 yield "", Complaint(("endpoint_url",), text)
     for queue in settings.queues:
-        if queue.url and shapes.in_clear(queue.url):
+        if queue.url and in_clear(queue.url):
             yield queue.name, Complaint(("url",), f"plain http to another machine: {remedy}")
-        if "/" in queue.dead_letter and shapes.in_clear(queue.dead_letter):
+        if "/" in queue.dead_letter and in_clear(queue.dead_letter):
             yield queue.name, Complaint(("dead_letter",), f"plain http to another machine: {remedy}")
 
 

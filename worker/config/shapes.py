@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
@@ -58,6 +57,8 @@ def endpoint_url(text: str) -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return "expected a URL, such as http://localhost:4566"
+    if parts.username or parts.password:
+        return "an endpoint's URL holds no user and no password: it stands in logs"
     return ""
 
 
@@ -95,22 +96,9 @@ def socket_path(text: str) -> str:
     return f"the path {text} has {size} bytes; a unix socket's has {_LONGEST_SOCKET_PATH} at most: choose a shorter one"
 
 
-def in_clear(url: str) -> bool:
-    """True if requests to this URL can be read on their way: not https, and not to this machine."""
-    parts = _split(url)
-    return parts is None or (parts.scheme != "https" and not _is_loopback(parts.hostname or ""))
-
-
 def name_from_url(url: str) -> str:
     """The queue's name: what stands behind the last slash of its URL or path."""
     return url.rpartition("/")[2]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")  # RFC 6761: never looked up elsewhere
 
 
 def _split(text: str) -> SplitResult | None:

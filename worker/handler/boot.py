@@ -19,7 +19,7 @@ from worker.handler.run import HandlerFunction
 from worker.handler.signals import Alarm, dump_stacks_to, listen
 from worker.handler.stream import Stream
 from worker.handler.stream_thread import StreamThread
-from worker.platform import die_with_parent, map_file, now, prefer_for_oom
+from worker.platform import die_with_parent, leave_no_core, map_file, now, prefer_for_oom
 from worker.protocol import ControlFrame
 from worker.settings import QueueSettings, Settings, from_json
 from worker.slots import ChildState, HandlerSlot
@@ -64,6 +64,7 @@ def boot(control: Channel) -> Handler:
     setup = _read_setup(first)
     die_with_parent(setup.parent)
     prefer_for_oom(_OOM_SCORE)
+    leave_no_core()
     dump_stacks_to(setup.stacks)
     _write_lines_at_once()
     slot = HandlerSlot(setup.slot, setup.concurrency)

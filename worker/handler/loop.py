@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -107,17 +108,17 @@ class Loop:
         message.move_deadline = None  # whoever keeps the message must not move its successor's
         # Into the slot first: a death from here on finds the outcome there, whatever the stream thread is busy with.
         if outcome is None:
-            self._slot.finish(place, parcel.seq, kind=Kind.ACK, after=0.0)
+            self._slot.finish(place, parcel.seq, kind=Kind.ACK, after=0.0, attempt=parcel.attempt)
         else:
             after = _BY_BACKOFF if outcome.after is None else outcome.after
-            self._slot.finish(place, parcel.seq, kind=outcome.kind, after=after)
+            self._slot.finish(place, parcel.seq, kind=outcome.kind, after=after, attempt=parcel.attempt)
         self._thread.reclaim()
         del self._stream.running[place], self._stream.started[parcel.seq]
         self._free.append(place)
         ended = self._clock()
         self._busy += ended - now
         self._done += 1
-        self._tell_outcome(parcel.seq, outcome)
+        self._tell_outcome(parcel, outcome)
         return ended
 
     def _open(self, parcel: Parcel, place: int, now: float) -> Message:
@@ -138,11 +139,11 @@ class Loop:
         self._slot.start(place, parcel.seq, now=now, deadline=deadline)
         return message
 
-    def _tell_outcome(self, seq: int, outcome: Outcome | None) -> None:
+    def _tell_outcome(self, parcel: Parcel, outcome: Outcome | None) -> None:
         if outcome is None:
-            self._stream.acks.append(seq)
+            self._stream.acks.append(parcel.seq)
             return
-        self._stream.tell(outcome)
+        self._stream.tell(replace(outcome, attempt=parcel.attempt))
         if outcome.kind is Kind.FORWARD:
             # At once: its body is not in the slot, so at our death the message would run again, though it was done.
             self._flush()

@@ -72,6 +72,7 @@ _KINDS = {
         *("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest", "MissingParameter"),
         *("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong", "InvalidAddress"),
         *("InvalidParameterValue", "InvalidParameterValueException", "InvalidAttributeValue", "InvalidAttributeName"),
+        "SerializationException",  # SQS cannot read the request: a lone surrogate in a body
         "ParamValidationError",  # boto3 refuses it before it is sent: a hostile message attribute on its way to a queue
     },
 }

@@ -37,8 +37,7 @@ def _delivery(lease: Lease, now: float) -> Delivery:
     )
     delivery.place = lease.place
     delivery.handler = lease.handler
-    # The table learns of a start when the delivery comes back: one store less for every message that is given out.
-    delivery.attempts = lease.attempts + (lease.handler != 0)
+    delivery.attempts = lease.attempts
     delivery.crashes = lease.crashes
     delivery.lease_end = lease.lease_end
     delivery.beat_due = now

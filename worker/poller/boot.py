@@ -8,6 +8,7 @@ import random
 import select
 import signal
 import socket
+import traceback
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ def main(control_fd: int) -> int:
     """Run one poller on the control socket the supervisor left open; returns the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)  # the supervisor alone decides, by frames
+    platform.leave_no_core()
     control = Channel(socket.socket(fileno=control_fd))
     early = _wait_for_frames(control)
     setup = early.pop(0)
@@ -66,6 +68,9 @@ def main(control_fd: int) -> int:
     except DrainedEarly:
         control.send(ControlFrame.DRAINED, {"unconfirmed": 0})
         return os.EX_OK
+    except Exception as error:  # noqa: BLE001 - a bug: a successor takes over; the log must stay one object a line
+        log.error("poller_failed", error=repr(error), traceback=traceback.format_exc(limit=-6)[-1000:])
+        return os.EX_SOFTWARE
 
 
 class Hopeless(Exception):
@@ -90,8 +95,11 @@ class Boot:
         early: list[Frame],
     ) -> None:
         # boto3 takes a third of a second to import: what needs no AWS came first.
+        from worker.aws.library_log import tell_warnings
         from worker.aws.session import Session, Unusable
 
+        name = f"poller {header['queue']}/{header['number']}"
+        tell_warnings(Log(settings.log_level, process=name, pid=os.getpid()))
         self._queue = queue
         self._control = control
         self._log = log

@@ -141,6 +141,8 @@ class Dispatcher:
 
     def _other(self, link: HandlerLink, outcome: Outcome, now: float) -> None:
         ledger, seq = self._state.ledger, outcome.seq
+        if outcome.kind is Kind.RETRY and not self._current(seq, outcome.attempt):
+            return  # told once more after the death of a poller, and the message has been started again since
         chance = self._state.chance()
         delivery: Delivery | None
         if outcome.kind is Kind.RETRY:
@@ -152,15 +154,15 @@ class Dispatcher:
             delivery = outcomes.forwarded(ledger, seq, _forward(ledger.deliveries.get(seq), outcome), now=now)
         if delivery is not None:
             link.drop([delivery])
-        elif outcome.kind is not Kind.RETRY:
-            link.channel.send(StreamFrame.CONFIRM, [seq])  # settled before the last poller died
+        if outcome.kind is not Kind.RETRY and (delivery is None or delivery.state is State.GONE):
+            link.channel.send(StreamFrame.CONFIRM, [seq])  # settled before the last poller died, or lost by now
 
     def _greeted(self, link: HandlerLink, frame: Frame, now: float) -> None:
         """A handler says what it has. What we gave it and it does not know never arrived: it goes to another."""
         link.greeted = True
         self._hear_ring(link, now)
         known = {*frame.header["running"], *frame.header["unstarted"]}
-        known |= {written.seq for written in link.slot.outcomes()}
+        known |= {written.seq for written in link.slot.outcomes() if self._current(written.seq, written.attempt)}
         link.drop(outcomes.returned(self._state.ledger, [seq for seq in link.held if seq not in known]))
         if self._state.draining:
             link.channel.send(StreamFrame.RECALL, None)
@@ -174,7 +176,13 @@ class Dispatcher:
                 link.drop(outcomes.acked(self._state.ledger, [written.seq], now=now))
             elif written.kind == Kind.RETRY:
                 after = written.after if written.after >= 0 else None
-                self._other(link, Outcome(written.seq, Kind.RETRY, after, "told by the ring"), now)
+                outcome = Outcome(written.seq, Kind.RETRY, after, "told by the ring", attempt=written.attempt)
+                self._other(link, outcome, now)
+
+    def _current(self, seq: int, attempt: int) -> bool:
+        """Whether this is the last start of the delivery: a FIFO message is retried here, under the same sequence."""
+        delivery = self._state.ledger.deliveries.get(seq)
+        return delivery is not None and delivery.attempts == attempt
 
     # --- endings
 

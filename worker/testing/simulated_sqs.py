@@ -15,6 +15,7 @@ from worker.aws.errors import entry_failure
 from worker.policy.failures import Failure, FailureKind, classify
 from worker.policy.requests import Answer, Delete, Hide, Outgoing, Receive, Request
 from worker.testing.sqs_server.broker import Broker, Caller, Options
+from worker.testing.sqs_server.errors import SqsError
 from worker.testing.sqs_server.events import EventLog
 from worker.testing.sqs_server.ids import Ids
 from worker.testing.sqs_server.long_polls import LongPoll
@@ -108,7 +109,7 @@ class SimulatedSqs:
             poll.owner = self
             self._waiting[self._number] = (call, poll, afterwards)
 
-    def finish(self, poll: LongPoll, answer: dict[str, Any]) -> None:
+    def finish(self, poll: LongPoll, answer: dict[str, Any] | SqsError) -> None:
         """The server ended one of our long polls."""
         for number, (call, waiting, afterwards) in list(self._waiting.items()):
             if waiting is poll:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from worker.testing.sqs_server.errors import SqsError
+
 if TYPE_CHECKING:
     from tests.testing.sqs_server.model import Sqs
 
@@ -169,3 +171,20 @@ def test_the_queues_own_wait_makes_a_poll_long(sqs: Sqs) -> None:
     assert ended(sqs, sqs.now + 7) == [[]]
     sqs.call("ReceiveMessage", QueueUrl=url, WaitTimeSeconds=0)
     assert sqs.broker.next_moment() is None
+
+
+def test_a_poll_whose_attempt_became_invalid_ends_with_the_error(sqs: Sqs) -> None:
+    """A killed client and its successor may both wait with one attempt id: that must not stop the queue."""
+    url = sqs.create("a.fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    first = sqs.poll(url, 20, ReceiveRequestAttemptId="one")
+    second = sqs.poll(url, 20, ReceiveRequestAttemptId="one")
+    sqs.send(url, "1", MessageGroupId="a")
+    [(poll, answer)] = sqs.broker.complete(sqs.now)
+    assert poll is first
+    assert isinstance(answer, dict)
+    sqs.delete(url, answer["Messages"][0]["ReceiptHandle"])
+    third = sqs.poll(url, 20)
+    sqs.send(url, "2", MessageGroupId="a")
+    ends = dict(sqs.broker.complete(sqs.now))
+    assert isinstance(ends[second], SqsError)
+    assert [message["Body"] for message in ends[third]["Messages"]] == ["2"]

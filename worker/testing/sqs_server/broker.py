@@ -171,7 +171,7 @@ class Broker:
         """Whether `complete` has something to do now, and `next_moment` may have changed."""
         return self.polls.busy or self.moves.started
 
-    def complete(self, now: float) -> list[tuple[LongPoll, dict[str, Any]]]:
+    def complete(self, now: float) -> list[tuple[LongPoll, dict[str, Any] | SqsError]]:
         """Does what is due: moves messages, and ends long polls; these are returned with their answers."""
         self.moves.run(now)
         return self.polls.complete(now)

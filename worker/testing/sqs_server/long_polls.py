@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
+from worker.testing.sqs_server.errors import SqsError
 from worker.testing.sqs_server.queue import Queue
 
 
@@ -71,9 +72,9 @@ class LongPolls:
             self._next = min(self._next, self._deadlines[0][0])
         return self._next if self._waiting else None
 
-    def complete(self, now: float) -> list[tuple[LongPoll, dict[str, Any]]]:
+    def complete(self, now: float) -> list[tuple[LongPoll, dict[str, Any] | SqsError]]:
         """The polls that end now, with their answers: those that got messages, and those whose deadline has come."""
-        done: list[tuple[LongPoll, dict[str, Any]]] = []
+        done: list[tuple[LongPoll, dict[str, Any] | SqsError]] = []
         for poll in self._ended:
             if poll.pending:
                 poll.pending = False
@@ -93,12 +94,12 @@ class LongPolls:
                 self._tidy(poll.queue)
         return done
 
-    def _serve(self, queue: Queue, now: float, done: list[tuple[LongPoll, dict[str, Any]]]) -> None:
+    def _serve(self, queue: Queue, now: float, done: list[tuple[LongPoll, dict[str, Any] | SqsError]]) -> None:
         polls = self._waiting[queue]
         while polls and queue.ready:
             poll = polls[0]
             if poll.pending:
-                answer = poll.attempt(now)
+                answer = _attempted(poll, now)
                 if answer is None:
                     break
                 poll.pending = False
@@ -115,3 +116,11 @@ class LongPolls:
         if not polls:
             del self._waiting[queue]
             queue.watched = False
+
+
+def _attempted(poll: LongPoll, now: float) -> dict[str, Any] | SqsError | None:
+    """What the poll gets. Its attempt id may have become invalid while it waited: another poll used it meanwhile."""
+    try:
+        return poll.attempt(now)
+    except SqsError as error:
+        return error

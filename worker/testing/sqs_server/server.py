@@ -127,7 +127,7 @@ class SqsServer:
         self._timer_at = float("inf")
         self._settle()
 
-    def _answer_poll(self, poll: LongPoll, answer: dict[str, Any]) -> None:
+    def _answer_poll(self, poll: LongPoll, answer: dict[str, Any] | SqsError) -> None:
         pending = poll.owner
         if not isinstance(pending, _Pending):
             return

@@ -55,8 +55,10 @@ class Service:
             return result, None
         return success(result)
 
-    def finish(self, answer: dict[str, Any], afterwards: Afterwards | None) -> Reply:
+    def finish(self, answer: dict[str, Any] | SqsError, afterwards: Afterwards | None) -> Reply:
         """The reply of a long poll that has ended."""
+        if isinstance(answer, SqsError):
+            return failure(answer)
         if afterwards is None:
             return success(answer)
         return self._finished(answer, afterwards.rules, caller=afterwards.caller, url=afterwards.url)
