@@ -71,7 +71,12 @@ class Pool:
         self.log = folder / "log"
         self.config = folder / "worker.toml"
         worker = {"drain_timeout": queue.pop("drain_timeout", 20), "log_level": queue.pop("log_level", "info")}
-        settings = {"url": self.url, "handler": f"tests.system.effects:{handler}", "handlers": 2, "wait": 2} | queue
+        settings = {
+            "url": self.url,
+            "handler": handler if ":" in handler else f"tests.system.effects:{handler}",
+            "handlers": 2,
+            "wait": 2,
+        } | queue
         lines = ["[worker]", 'name = "test"', f'control_socket = "{self.socket}"']
         lines += [f"{key} = {json.dumps(value)}" for key, value in worker.items()]
         lines += ["[queues.work]", *[f"{key} = {_toml(value)}" for key, value in settings.items()]]

@@ -155,7 +155,8 @@ class TestChanges:
                 why="it says why",
             )
             eventually(lambda: pool.state() == "running", seconds=30, why="running")
-            assert pool.pids("handlers") == old
+            # What had been started of the new generation goes first.
+            eventually(lambda: pool.pids("handlers") == old, seconds=30, why="the old handlers, and no others")
         assert pool.stop() == 0
 
     def test_scaling_up_and_down_disturbs_nothing(self, pools: Callable[..., Pool]) -> None:
