@@ -95,7 +95,10 @@ class Message:
     lease_lost: bool = False  #: True once another consumer may have the message
 
     def json(self) -> Any:
-        """The body, decoded by orjson. Raises orjson.JSONDecodeError (a ValueError): unhandled, that is a retry."""
+        """The body, decoded by orjson; integers beyond 64 bits come as floats.
+
+        Raises orjson.JSONDecodeError (a ValueError), also for what is nested deeper than 1,024: unhandled, a retry.
+        """
         return orjson.loads(self.body)
 
     @property

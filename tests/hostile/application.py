@@ -29,12 +29,6 @@ def by_sender(message: Message) -> None:
         parse(message)
 
 
-def recount(message: Message) -> None:
-    """An exception whose text is hostile, and whose frames hold the body."""
-    body = message.body
-    raise ValueError(f"{message.id} {message.group} {body[:0]!r} \x1b[31m\r\n\u202e\ud800")
-
-
 def _tell(message: Message) -> None:
     """One write below PIPE_BUF: whole or absent. The id's first 36 characters are SQS's own."""
     os.write(_FILE, json.dumps([message.id[:36], os.getpid()]).encode() + b"\n")

@@ -60,10 +60,11 @@ class Hostile:
 
 def arrived(answer: Mapping[str, Any]) -> list[Received | None]:
     """What the poller makes of the answer to a receive, by way of boto3's own parser."""
-    operation = botocore.session.get_session().get_service_model("sqs").operation_model("ReceiveMessage")
+    shape = botocore.session.get_session().get_service_model("sqs").operation_model("ReceiveMessage").output_shape
+    assert shape is not None
     response = {"status_code": 200, "headers": {}, "body": json.dumps(answer).encode()}
-    parsed = botocore.parsers.create_parser("json").parse(response, operation.output_shape)
-    return [payloads.received(shape) for shape in parsed.get("Messages", ())]
+    parsed = botocore.parsers.create_parser("json").parse(response, shape)
+    return [payloads.received(one) for one in parsed.get("Messages", ())]
 
 
 def _text(value: str, kind: str = "String") -> dict[str, str]:

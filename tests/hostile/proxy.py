@@ -34,6 +34,7 @@ class Said:
 
     body: bytes
     status: int = 200
+    last_header: bytes = b""
 
 
 #: Given each call: before it is passed on (`status` is 0), and again with its answer. None: as it is.
@@ -97,6 +98,9 @@ class _Connection(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(said.body)))
+        if said.last_header:
+            self.flush_headers()
+            self.wfile.write(said.last_header + b"\r\n")  # what send_header would not take
         self.end_headers()
         self.wfile.write(said.body)
 

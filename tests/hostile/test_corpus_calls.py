@@ -7,6 +7,7 @@ import logging
 import mmap
 import select
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -171,14 +172,43 @@ def test_a_body_that_cannot_be_read_as_json_is_final(endpoint: Endpoint) -> None
     assert answer.failure.kind is FailureKind.INVALID
 
 
+def test_a_refused_signature_does_not_show_what_was_signed(endpoint: Endpoint) -> None:
+    """SQS answers it with the request as it should have been signed, the session token among its headers."""
+
+    def refuse(call: Call) -> Said:
+        signed = "\n".join(["POST", "/", "", *(f"{name.lower()}:{value}" for name, value in call.headers.items())])
+        text = f"The signature does not match. The Canonical String for this request should have been\n'{signed}'"
+        return Said(json.dumps({"__type": "SignatureDoesNotMatch", "message": text}).encode(), 403)
+
+    endpoint.says = refuse
+    failure = endpoint.ask(RECEIVE).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.CREDENTIALS
+    assert str(failure) == "SignatureDoesNotMatch: The signature does not match. "
+
+
+def test_a_token_that_no_header_takes_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line end in AWS_SESSION_TOKEN, which a file adds easily: http.client would name the whole value."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, f"HIDDEN-{name}\n")
+    made = Endpoint()
+    with made.proxy:
+        failure = made.ask(RECEIVE).failure
+    for client in made.clients:
+        client.close()
+    assert failure is not None
+    assert failure.kind is FailureKind.CREDENTIALS
+    assert "HIDDEN" not in str(failure)
+
+
 @pytest.fixture
 def warned(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Lets the libraries warn as in a poller; gives the log lines."""
     root = logging.getLogger()
     before = list(root.handlers)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("warnings.formatwarning", None)
-        patch.setattr("warnings.showwarning", None)
+        patch.setattr(warnings, "formatwarning", warnings.formatwarning)
+        patch.setattr(warnings, "showwarning", warnings.showwarning)
         tell_warnings(Log(human=False, process="poller"))
         yield lambda: [json.loads(line) for line in capfd.readouterr().err.splitlines()]
         logging.captureWarnings(False)
@@ -196,9 +226,16 @@ def test_what_libraries_warn_of_is_a_log_line(warned: Callable[[], list[dict[str
     except ValueError:
         for _ in range(3):
             logger.warning("Refreshing failed %s", ACTIVE, exc_info=True)
-    threading.Thread(target=logger.error, args=("from a thread",)).start()
+    another = threading.Thread(target=logger.error, args=("from a thread",))
+    another.start()
+    another.join()
+    logger.warning("a format %d", "that does not fit")
     logger.debug("the whole request with its Authorization header")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(f"old {ACTIVE}", stacklevel=1)
     lines = warned()
-    assert [(line["event"], line["library"]) for line in lines] == [("library_warned", "botocore.credentials")] * 2
+    assert {line["event"] for line in lines} == {"library_warned"}
+    assert [line["library"] for line in lines] == ["botocore.credentials"] * 3 + ["py.warnings"]
     assert lines[0]["why"].startswith("Refreshing failed")
     assert "S" * 20 not in str(lines)

@@ -26,6 +26,8 @@ class DictTable:
         return self.capacity - len(self.records)
 
     def add(self, **fields: object) -> int:
+        if not self.free:
+            raise IndexError("the table is full")
         self._next += 1
         self.records[self._next] = {**fields, "state": "ready"}
         return self._next

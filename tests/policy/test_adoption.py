@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.policy import build
+from worker.message import Kind
 from worker.policy import arrivals, outcomes
 from worker.policy.delivery import Delivery
 from worker.policy.ledger import Ledger
 
 
-def adopt(ledger: Ledger, name: str, *, attempts: int = 0, running: bool = True) -> Delivery:
+def adopt(ledger: Ledger, name: str, *, attempts: int = 0, running: bool = True, kind: Kind | None = None) -> Delivery:
     """A record that a predecessor had given to handler 1, as its lease table tells it."""
     delivery = Delivery(ledger.next_seq, name, receipt=f"receipt-{name}", group="", received_at=0.0)
     delivery.place = ledger.table.add(
@@ -21,7 +24,7 @@ def adopt(ledger: Ledger, name: str, *, attempts: int = 0, running: bool = True)
         attempts=attempts,
     )
     delivery.handler, delivery.attempts, delivery.lease_end = 1, attempts, build.VISIBILITY
-    arrivals.adopted(ledger, delivery, running=running, kind=None)
+    arrivals.adopted(ledger, delivery, running=running, kind=kind)
     return delivery
 
 
@@ -38,3 +41,14 @@ def test_what_never_arrived_is_uncharged_and_no_count_is_below_zero() -> None:
     outcomes.returned(ledger, [delivery.seq])
     assert delivery.attempts == 0
     assert ledger.counts["attempts"] >= 0
+
+
+@pytest.mark.parametrize(("fifo", "calls"), [(False, []), (True, [("hide", "a")])])
+def test_a_release_that_may_have_been_made_is_not_made_again(fifo: bool, calls: list[tuple[str, str]]) -> None:
+    """Another consumer may have the message: on a standard queue our old receipt would end its lease."""
+    ledger = build.ledger(fifo=fifo)
+    adopt(ledger, "a", running=False, kind=Kind.RETRY)
+    arrivals.adoption_complete(ledger)
+    assert build.settle_all(ledger) == calls
+    assert not ledger.deliveries
+    assert ledger.counts["lost"] == (0 if fifo else 1)

@@ -83,17 +83,16 @@ def test_a_second_delivery_is_parked_and_never_replaces_the_first() -> None:
     assert (books.counts["parked"], books.counts["repeated"]) == (1, 1)
 
 
-def test_a_parked_delivery_is_given_back_when_the_first_is_retried() -> None:
-    """It stays hidden as long as the first."""
+def test_a_parked_delivery_is_given_back_with_the_first() -> None:
+    """The change of visibility hits the message, by whichever receipt: there is no second call."""
     books = build.ledger()
     (a,) = build.receive(books, build.message("a"))
     build.dispatch(books)
-    (second,) = build.receive(books, build.message("a", count=2), now=1.0)
+    build.receive(books, build.message("a", count=2), now=1.0)
     outcomes.retried(books, a.seq, 33.0, why="", now=2.0, chance=0.5)
-    build.settle_all(books, now=2.0)
-    assert second.settlement is not None
-    assert second.settlement.seconds == 33.0
+    assert build.settle_all(books, now=2.0) == [("hide", "a")]
     assert not books.deliveries
+    assert books.counts["released"] == 2
 
 
 def test_a_release_that_comes_back_before_it_is_confirmed_is_run() -> None:
@@ -102,8 +101,9 @@ def test_a_release_that_comes_back_before_it_is_confirmed_is_run() -> None:
     (a,) = build.receive(books, build.message("a"))
     build.dispatch(books)
     outcomes.retried(books, a.seq, 0.0, why="", now=1.0, chance=0.5)
+    assert books.begin(books.hides.popleft())
     (second,) = build.receive(books, build.message("a", count=2), now=1.0)
-    assert build.settle_all(books, now=1.0) == [("hide", "a")]
+    books.confirmed(a, now=1.0)
     assert build.dispatch(books, now=1.0) == [second]
 
 
@@ -117,6 +117,33 @@ def test_a_second_delivery_keeps_its_place_before_what_came_behind_it() -> None:
     assert build.dispatch(books, now=40.0) == []
     outcomes.acked(books, [a1.seq], now=41.0)
     assert build.names(build.dispatch(books, now=41.0)) == ["a1"]
+
+
+def test_a_second_delivery_that_is_lost_too_starts_nothing_behind_it() -> None:
+    """FIFO: nobody holds the head any more, so what came behind it goes back; else it ran before the head's rerun."""
+    books = build.ledger(fifo=True)
+    build.receive(books, build.message("a1", group="a"))
+    (a1,) = build.dispatch(books)
+    books.lose(a1)
+    second, _ = build.receive(books, build.message("a1", group="a", count=2), build.message("a2", group="a"), now=40.0)
+    books.lose(second)
+    outcomes.acked(books, [a1.seq], now=41.0)
+    assert build.dispatch(books, now=41.0) == []
+    assert build.settle_all(books, now=41.0) == [("hide", "a2")]
+
+
+def test_a_delete_beside_a_second_delivery_that_was_lost_is_remembered() -> None:
+    """The first one's receipt was the old one: SQS said yes and deleted nothing. The third delivery is not run."""
+    books = build.ledger()
+    (a,) = build.receive(books, build.message("a"))
+    build.dispatch(books)
+    (second,) = build.receive(books, build.message("a", count=2), now=1.0)
+    outcomes.acked(books, [a.seq], now=2.0)
+    books.lose(second)
+    assert build.settle_all(books, now=2.0) == [("delete", "a")]
+    build.receive(books, build.message("a", count=3), now=40.0)
+    assert build.dispatch(books, now=40.0) == []
+    assert build.settle_all(books, now=40.0) == [("delete", "a")]
 
 
 def test_a_damaged_message_is_not_run() -> None:

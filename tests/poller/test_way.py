@@ -310,6 +310,33 @@ def test_a_drain_leaves_nothing_in_flight(worlds: Callable[..., World]) -> None:
     assert drained.header == {"unconfirmed": 0}
 
 
+def test_a_drain_releases_nothing_that_its_own_long_polls_could_bring_back(worlds: Callable[..., World]) -> None:
+    """Each time would cost a receive; eight polls could send a message that never ran to the dead-letter queue."""
+    world = worlds(polls=2)
+    world.send("runs", "waits")
+    world.run(0.3)
+    assert world.sqs.receiving
+    world.loop.stopping.begin(world.clock.now + 25.0, world.clock.now)
+    world.run(15.0)
+    world.handlers[0].read()
+    world.run(1.0)
+    assert world.loop.stopping.code == 0
+    found = world.server.call(
+        "ReceiveMessage", QueueUrl=world.url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+    )
+    assert [one["Attributes"]["ApproximateReceiveCount"] for one in found["Messages"]] == ["2", "2"]
+
+
+def test_a_drain_that_is_hurried_does_not_wait_for_its_long_polls(worlds: Callable[..., World]) -> None:
+    """Shortly before the deadline, what is held is released all the same."""
+    world = worlds()
+    world.send("a", "b")
+    world.run(0.3)
+    world.loop.stopping.begin(world.clock.now + 2.0, world.clock.now)
+    world.run(1.0)
+    assert world.ledger.counts["released"] >= 1
+
+
 def test_a_drain_past_its_deadline_says_what_is_left(worlds: Callable[..., World]) -> None:
     """Exit 75: a settlement was not confirmed."""
     world = worlds()

@@ -87,3 +87,12 @@ def test_without_descriptors_nothing_is_left_half_made(monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="Too many"):
         Links().make(1, poller=POLLER, handler=HANDLER, slot=slot)
     os.close(slot)
+
+
+@pytest.mark.parametrize("first", [POLLER, HANDLER])
+def test_a_link_that_one_side_has_can_be_closed(first: Child) -> None:
+    """Each copy is closed once: a second close may hit a descriptor that is somebody else's by then."""
+    links, link = made()
+    links.attached(1, first)
+    links.close()
+    assert (is_open(link.poller_end), is_open(link.handler_end), len(links)) == (False, False, 0)

@@ -18,6 +18,8 @@ from worker.policy.requests import Answer, Delete, Hide, Receive, Request, Send
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+#: Characters of a body or value that are worth hiding: of a shorter one each letter of an error may be a part.
+_SHORTEST = 6
 _MISSING = Failure(FailureKind.TRANSIENT, "Missing", "SQS answered neither Successful nor Failed for this entry")
 
 
@@ -97,7 +99,7 @@ class Calls:
             try:
                 answer = Answer(token, request, sent_at, entries=self._batch(request))
             except Exception as error:  # noqa: BLE001 - as above
-                answer = Answer(token, request, sent_at, failure=failure_of(error, _receipts(request)))
+                answer = Answer(token, request, sent_at, failure=failure_of(error, _hidden(request)))
             self._answered(answer)
 
     def _answered(self, answer: Answer) -> None:
@@ -138,7 +140,7 @@ class Calls:
         else:
             raise TypeError(f"{type(request).__name__} is not a batch")
         results: dict[str, Failure | None] = {entry["Id"]: None for entry in answer.get("Successful", ())}
-        results |= {entry["Id"]: entry_failure(entry, _receipts(request)) for entry in answer.get("Failed", ())}
+        results |= {entry["Id"]: entry_failure(entry, _hidden(request)) for entry in answer.get("Failed", ())}
         return tuple(results.get(entry["Id"], _MISSING) for entry in entries)
 
     def _target(self, queue: str) -> str:
@@ -147,8 +149,15 @@ class Calls:
         return self._urls[queue]
 
 
-def _receipts(request: Request) -> tuple[str, ...]:
-    """What SQS may echo in an error, and no log may show."""
+def _hidden(request: Request) -> list[str]:
+    """What an error may echo, and no log may show: receipt handles, bodies, values of attributes."""
     if isinstance(request, Delete):
-        return request.receipts
-    return tuple(receipt for receipt, _ in request.entries) if isinstance(request, Hide) else ()
+        return list(request.receipts)
+    if isinstance(request, Hide):
+        return [receipt for receipt, _ in request.entries]
+    if isinstance(request, Receive):
+        return []
+    bodies = [entry.body.decode(errors="replace") for entry in request.entries]
+    attributes = [one for entry in request.entries for one in entry.attributes.values()]
+    values = [text for one in attributes for key, text in one.items() if key != "DataType"]
+    return [text for text in (*bodies, *values) if len(text) >= _SHORTEST]

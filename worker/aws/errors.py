@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,26 +13,30 @@ from botocore.exceptions import BotoCoreError, ClientError
 from worker.policy.failures import Failure, FailureKind, classify
 
 
-def failure_of(error: Exception, receipts: Sequence[str] = ()) -> Failure:
+def failure_of(error: Exception, hidden: Iterable[str] = ()) -> Failure:
     """The failure behind an exception of a boto3 call. Both codes of SQS are looked at: query code and shape name.
 
-    `receipts` are those of the request: they are left out of the text. Never raises, whatever an endpoint answered.
+    `hidden` texts of the request are left out of the failure's. Never raises, whatever an endpoint answered.
     """
     if isinstance(error, ClientError):
         details: Any = error.response.get("Error", {})
         status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
         names = (details.get("Code", ""), details.get("QueryErrorCode", ""))
         codes = tuple(str(name) for name in names if name) or (status,)
-        failure = classify(codes, clean(details.get("Message", ""), receipts))
+        failure = classify(codes, clean(details.get("Message", ""), hidden))
         if failure.kind is FailureKind.CLOCK:
             headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             return replace(failure, text=f"{failure.text}{_skew(headers.get('date', ''))}")
         return failure
     name = type(error).__name__
+    if "Invalid header value" in str(error):
+        # http.client shows the value, and the only one that is not ours is the session token.
+        text = "a credential holds a character that no header takes, such as a line end"
+        return Failure(FailureKind.CREDENTIALS, name, text)
     if isinstance(error, BotoCoreError):
         # Timeouts, connection and credential errors; an answer that cannot be parsed is one of them.
-        return classify((name,), clean(error, receipts))
-    return Failure(FailureKind.TRANSIENT, name, clean(error, receipts))
+        return classify((name,), clean(error, hidden))
+    return Failure(FailureKind.TRANSIENT, name, clean(error, hidden))
 
 
 def _skew(date: str) -> str:
@@ -44,20 +48,20 @@ def _skew(date: str) -> str:
     return f" (this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} that of AWS)"
 
 
-def entry_failure(entry: dict[str, Any], receipts: Sequence[str] = ()) -> Failure:
-    """The failure of one entry of a batch that answered 200; `receipts` as in failure_of."""
-    text = clean(entry.get("Message", ""), receipts)
+def entry_failure(entry: dict[str, Any], hidden: Iterable[str] = ()) -> Failure:
+    """The failure of one entry of a batch that answered 200; `hidden` as in failure_of."""
+    text = clean(entry.get("Message", ""), hidden)
     return classify((str(entry.get("Code", "Unknown")),), text, sender_fault=entry.get("SenderFault", False))
 
 
-def clean(said: object, receipts: Sequence[str] = ()) -> str:
+def clean(said: object, hidden: Iterable[str] = ()) -> str:
     """An error text without what must not reach a log.
 
-    SQS echoes receipt handles. A refused signature is answered with the whole request that should have been signed,
-    session token included, and http.client shows a header that it refuses: both are one long word.
+    SQS echoes receipt handles. A refused signature is answered with all that should have been signed, session token
+    included.
     """
-    text = str(said)
-    for receipt in receipts:
-        text = text.replace(receipt, "(receipt handle)")
+    text = str(said).partition("The Canonical String")[0]
+    for one in hidden:
+        text = text.replace(one, "(hidden)")
     words = [word if len(word) <= 200 else f"{word[:12]}...({len(word)} characters)" for word in text.split(" ")]
     return " ".join(words)[:500]

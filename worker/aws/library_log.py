@@ -10,6 +10,8 @@ from worker.telemetry import Log
 
 #: Seconds in which the same warning is told once: a failing refresh of credentials warns at every call.
 _ONCE = 60.0
+#: Warnings that are remembered for that.
+_REMEMBERED = 100
 
 
 class LibraryLog(logging.Handler):
@@ -19,17 +21,22 @@ class LibraryLog(logging.Handler):
         # Never below: botocore's debug lines hold signatures, tokens and bodies.
         super().__init__(logging.WARNING)
         self._log = log
-        self._told: dict[tuple[str, str], float] = {}
+        self._told: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by logging, under the handler's lock."""
-        key = record.name, str(record.msg)
-        if record.created < self._told.get(key, 0.0) + _ONCE:
-            return
-        self._told[key] = record.created
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            text = str(record.msg)  # a format that does not fit its arguments must not fail the call that warned
         error = record.exc_info[1] if record.exc_info else None
-        text = record.getMessage() + (f": {type(error).__name__}: {error}" if error else "")
-        self._log.warning("library_warned", library=record.name, why=clean(text))
+        text = clean(f"{text}: {type(error).__name__}: {error}" if error else text)
+        if record.created < self._told.get(text, 0.0) + _ONCE:
+            return
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told[text] = record.created
+        self._log.warning("library_warned", library=record.name, why=text)
 
 
 def tell_warnings(log: Log) -> None:

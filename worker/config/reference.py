@@ -44,6 +44,9 @@ default may hold further references. `$${` is a plain `${`.
 AWS credentials, profile, region and endpoints are boto3's own: `AWS_PROFILE`, `AWS_DEFAULT_REGION`,
 `AWS_ENDPOINT_URL_SQS` and so on work as anywhere else.
 
+`WORKER_CORE_DUMPS=1` lets pollers and handlers leave core dumps. Without it they leave none: a dump holds bodies and
+credentials, and a crash is answered only once its dump is written.
+
 ## The file's mode
 
 The file names the code that runs, so it must not be writable by its group or by others, nor may its folder be writable

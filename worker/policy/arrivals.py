@@ -14,6 +14,8 @@ def received(ledger: Ledger, messages: Iterable[Received], *, sent_at: float, no
     rules, table = ledger.rules, ledger.table
     fresh: list[Delivery] = []
     for message in messages:
+        if not table.free:
+            break  # more than was asked for: SQS shows it again by itself
         group = message.group if rules.fifo else ""
         delivery = Delivery(
             ledger.next_seq, message.message_id, receipt=message.receipt, group=group, received_at=sent_at
@@ -73,12 +75,17 @@ def _judge(ledger: Ledger, delivery: Delivery, *, chance: float) -> None:
 def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
     """A predecessor's record, its body lost. `running`: a living handler has it and will tell; `kind`: its outcome.
 
-    What had reached its last step goes on: an ack is deleted. A reject or forward is told again by its handler.
-    Call `adoption_complete` after the last one.
+    What had reached its last step goes on: an ack is deleted. A reject or forward is told again by its handler. A
+    release may have been made: then another consumer of a standard queue may have the message by now, and a second
+    release would end its lease, so this one is left to run out. Call `adoption_complete` after the last one.
     """
     ledger.deliveries[delivery.seq] = delivery
     ledger.next_seq = max(ledger.next_seq, delivery.seq + 1)
     if _parked(ledger, delivery):
+        return
+    if kind is Kind.RETRY and not ledger.rules.fifo:
+        delivery.state = State.SETTLING
+        ledger.lose(delivery)
         return
     ledger.line.add(delivery)
     if kind is Kind.ACK:

@@ -69,6 +69,7 @@ class Delivery:
         "beat_due",
         "calling",
         "crashes",
+        "earlier",
         "group",
         "handler",
         "lease_end",
@@ -112,6 +113,7 @@ class Delivery:
         self.lost = False  #: the lease ran out
         self.told = False  #: the outcome must be confirmed to the handler
         self.parked: list[Delivery] | None = None
+        self.earlier = False  #: PARKED: it came before the first one's settlement was sent
 
     def __repr__(self) -> str:
         return f"<{self.state.name} {self.seq} {self.message_id}{' lost' if self.lost else ''}>"

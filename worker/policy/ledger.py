@@ -63,8 +63,9 @@ class Ledger:
             self.line.withdraw(delivery)
         delivery.state = State.SETTLING
         delivery.settlement = settlement
-        # To a successor a reject or forward is no ack before its send is confirmed: the handler will tell it again.
-        self.table.settle(delivery.place, settlement.kind)
+        if settlement.action is not Action.HIDE:
+            # To a successor a reject or forward is no ack before its send is confirmed: the handler tells it again.
+            self.table.settle(delivery.place, settlement.kind)
         self.enqueue(delivery)
 
     def enqueue(self, delivery: Delivery) -> None:
@@ -94,6 +95,11 @@ class Ledger:
         if delivery.calling or delivery.seq not in self.deliveries:
             return False
         delivery.calling = True
+        settlement = delivery.settlement
+        if settlement is not None and settlement.action is Action.HIDE:
+            self.table.settle(delivery.place, settlement.kind)  # from here on a successor cannot know if it was made
+        for other in delivery.parked or ():
+            other.earlier = True
         return True
 
     def release(self, delivery: Delivery, *, after: float = 0.0, kind: Kind = Kind.RETRY) -> None:
@@ -124,7 +130,7 @@ class Ledger:
             self.table.settle(delivery.place, Kind.ACK)
             self.enqueue(delivery)
         elif settlement.action is Action.DELETE:
-            if delivery.lease_end <= now:
+            if delivery.lease_end <= now or delivery.parked:
                 self.remember(delivery)  # a delete with an old receipt succeeds without deleting
             self.gone(delivery, "dead_lettered" if settlement.kind is Kind.REJECT else "deleted")
         else:
@@ -217,7 +223,8 @@ class Ledger:
             self.lost_held += 1
             self.counts["lost"] += 1
             self.tell("lease_lost", delivery, delivery.state.name.lower())
-            self.close_group(delivery)
+            # A second delivery stands for the first one, whose place in the group it would have taken.
+            self.close_group(self.by_id.get(delivery.message_id, delivery))
             if delivery.state is State.DISPATCHED:
                 self.news.append(("lost", delivery))
         if delivery.state is not State.DISPATCHED:
@@ -243,7 +250,8 @@ class Ledger:
         if self.by_id.get(delivery.message_id) is delivery:
             del self.by_id[delivery.message_id]
         done = counter in ("deleted", "dead_lettered") or delivery.message_id in self.done
-        heir = self._unpark(delivery, done=done) if delivery.parked else None
+        hidden = counter == "released" and not self.rules.fifo
+        heir = self._unpark(delivery, done=done, hidden=hidden) if delivery.parked else None
         self.line.leave(delivery, heir)
         if heir is not None:
             self._inherit(delivery, heir)
@@ -265,21 +273,24 @@ class Ledger:
         elif head.state is State.SETTLING:
             self.enqueue(head)
 
-    def _unpark(self, first: Delivery, *, done: bool) -> Delivery | None:
+    def _unpark(self, first: Delivery, *, done: bool, hidden: bool) -> Delivery | None:
         """The first delivery is gone. Of a done message all others are deleted; else the latest, whose receipt counts,
         takes the first one's place.
 
-        It is never given back at once: a first that was released with 0 would come again before that was confirmed,
-        be parked, and so on, till its receive count is used up.
+        A standard queue changes a message's visibility by any of its receipts (`hidden`): those that came before that
+        was sent are no leases any more. The heir is never given back at once: a first that was released with 0 would
+        come again before that was confirmed, be parked, and so on, till its receive count is used up.
         """
         parked = [delivery for delivery in first.parked or () if delivery.seq in self.deliveries]
         if done:
             for delivery in parked:
                 self.settle(delivery, Settlement(Action.DELETE, Kind.ACK, repeated=True))
             return None
-        for delivery in parked[:-1]:
-            self.gone(delivery, "released")
-        return parked[-1] if parked else None
+        heir = parked[-1] if parked and not (hidden and parked[-1].earlier) else None
+        for delivery in parked:
+            if delivery is not heir:
+                self.gone(delivery, "released")
+        return heir
 
     def _inherit(self, first: Delivery, heir: Delivery) -> None:
         """The heir stands in the line at the first one's place; it is hidden as long as that was to be."""

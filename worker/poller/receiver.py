@@ -49,13 +49,14 @@ class Receiver:
         room = self._room(target)
         free = state.table.free - self._expected
         count = min(state.queue.max_messages, room, free)
+        # Only a receive that is on its way can hang: what is sent after minutes of a full line is answered from now on.
+        idle_until = 0.0 if state.sqs.receiving else now
+        state.quiet_until = max(state.quiet_until, self._demand.quiet_until, idle_until)
         if count < min(state.queue.max_messages, max(1, target // 2)):
-            state.quiet_until = max(now, self._demand.quiet_until)
             return float("inf")
         polls = self._demand.polls(on_their_way=state.sqs.receiving, room=room, count=count, now=now)
         for _ in range(min(polls, free // count)):
             self._send(count)
-        state.quiet_until = self._demand.quiet_until
         return max(0.0, self._demand.quiet_until - now) if now < self._demand.quiet_until else float("inf")
 
     def answered(self, answer: Answer, now: float) -> None:

@@ -49,12 +49,16 @@ class Settler:
         """Send every batch that is full or has waited long enough; returns the seconds till the next is due."""
         ledger, wait = self._state.ledger, ledger_wait(self._state, now)
         while self._alone and self._room():
-            self._start([self._alone.popleft()])
+            self._start([self._alone.popleft()], now)
         for action, line in ((Action.DELETE, ledger.deletes), (Action.SEND, ledger.sends), (Action.HIDE, ledger.hides)):
             wait = min(wait, self._flush(action, line, now))
         return wait
 
     def _flush(self, action: Action, line: deque[Delivery], now: float) -> float:
+        state = self._state
+        if action is Action.HIDE and now < state.release_from and state.sqs.receiving:
+            # Our own long polls would bring it back: each time costs a receive, and too many dead-letter it unstarted.
+            return state.release_from - now
         while line and self._room():
             held_back = self._gates[action].wait(now, on_their_way=self._on_their_way[action])
             if held_back:
@@ -62,7 +66,7 @@ class Settler:
             due = self._since.setdefault(action, now) + self._linger
             if len(line) < BATCH and now < due and not self._state.draining:
                 return due - now
-            self._start(_cut(action, line))
+            self._start(_cut(action, line), now)
             self._since.pop(action, None)
         # With no room left, the next answer wakes the loop.
         return float("inf")
@@ -70,8 +74,13 @@ class Settler:
     def _room(self) -> bool:
         return self._state.sqs.settling < _CALLS
 
-    def _start(self, deliveries: list[Delivery]) -> None:
-        live = [delivery for delivery in deliveries if self._state.ledger.begin(delivery)]
+    def _start(self, deliveries: list[Delivery], now: float) -> None:
+        ledger = self._state.ledger
+        for delivery in deliveries:
+            # A standard queue obeys old receipts too: a late release would end the lease of whoever has the message.
+            if delivery.lease_end <= now and _action(delivery) is Action.HIDE:
+                ledger.lapse(delivery)
+        live = [delivery for delivery in deliveries if ledger.begin(delivery)]
         if live:
             action = _action(live[0])
             self._on_their_way[action] += 1

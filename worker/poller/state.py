@@ -30,6 +30,7 @@ class PollerState:
     health: Health = field(default_factory=Health)
     paused: bool = False
     draining: bool = False
+    release_from: float = 0.0  #: while long polls are on their way, nothing is released before
     received_at: float = 0.0  #: when the last receive was answered
     quiet_until: float = 0.0  #: no receive is due before
 

@@ -1,8 +1,9 @@
 """Poller process: the story of stopping, with one deadline.
 
-No new receive. Long polls on their way return, since closing their sockets would orphan what they bring. What they
-bring, the ready line, and what handlers give back is released. What runs goes on, with its beats, till it has an
-outcome or its handler is killed by the supervisor. Settlements are confirmed. Then, or at the deadline, it exits.
+No new receive. Long polls on their way return, since closing their sockets would orphan what they bring. Then what they
+brought, the ready line, and what handlers give back is released: any earlier, the polls would bring it back. What runs
+goes on, with its beats, till it has an outcome or its handler is killed by the supervisor. Settlements are confirmed.
+Then, or at the deadline, it exits.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from worker.protocol import ControlFrame
 
 #: Seconds beyond a long poll that an orphaned poller gives itself to settle and go.
 _ORPHAN_GRACE = 7.0
+#: Seconds before the deadline at which is released what is held, even if a long poll has not returned yet.
+_RELEASES = 4.0
 #: Seconds between two looks at handlers whose supervisor is dead.
 _LOOK = 0.1
 
@@ -33,6 +36,7 @@ class Stopping:
         """Drain until `deadline`; a second order can only bring it nearer."""
         state = self._state
         self._deadline = min(self._deadline, deadline)
+        state.release_from = self._deadline - _RELEASES
         if not state.draining:
             state.draining = True
             # An idle drain lasts as long as the long polls that are open: up to `wait` seconds.

@@ -74,11 +74,11 @@ class Links:
 
     def _arrived(self, number: int, link: Link, role: Role) -> None:
         link.arrived.add(role)
-        if len(link.arrived) == len(Role):
+        if len(link.arrived) == len(Role) and number in self._open:
+            del self._open[number]
             link.poller_end.close()
             link.handler_end.close()
             os.close(link.slot)
-            self._open.pop(number, None)
 
 
 def send_attach(number: int, link: Link, *, to_poller: Process, to_handler: Process, concurrency: int) -> None:

@@ -228,6 +228,22 @@ def test_a_move_of_messages_that_came_from_nowhere_fails(sqs: Sqs) -> None:
     assert sqs.bodies(dead) == ["x"]
 
 
+def test_a_hundred_moves_run_at_a_time(sqs: Sqs) -> None:
+    """The next one is over the limit."""
+    dead_letter_queues = []
+    for number in range(101):
+        dead = sqs.create(f"dead-{number}")
+        sqs.create(f"source-{number}", RedrivePolicy=f'{{"deadLetterTargetArn":"{sqs.arn(dead)}","maxReceiveCount":1}}')
+        sqs.send(dead, "x", "y")
+        dead_letter_queues.append(dead)
+    destination = sqs.arn(sqs.create("target"))
+    asked = {"DestinationArn": destination, "MaxNumberOfMessagesPerSecond": 1}
+    for dead in dead_letter_queues[:100]:
+        start(sqs, dead, **asked)
+    error = sqs.refused("StartMessageMoveTask", SourceArn=sqs.arn(dead_letter_queues[100]), **asked)
+    assert error.code.endswith("OverLimit")
+
+
 def test_what_a_move_task_refuses(sqs: Sqs) -> None:
     """Sources, destinations, rates and handles that AWS refuses, in its words."""
     source, dead = pair(sqs, 1)

@@ -65,6 +65,15 @@ def test_deletes_tell_whether_they_deleted(sqs: Sqs) -> None:
     assert outcomes == ["done", "gone", "expired"]
 
 
+def test_the_end_of_a_delay_is_no_expiry(sqs: Sqs) -> None:
+    """Only a message in flight expires."""
+    url = sqs.create()
+    sqs.send(url, "a", DelaySeconds=5)
+    sqs.now += 5
+    assert sqs.bodies(url) == ["a"]
+    assert [event["event"] for event in sqs.events.after(0)] == ["send", "assign"]
+
+
 def test_a_deduplicated_send_and_a_purge_are_recorded(sqs: Sqs) -> None:
     """A dropped duplicate is no send; a purge stands in the log by itself."""
     url = sqs.create("q.fifo", ContentBasedDeduplication="true")

@@ -263,8 +263,9 @@ def test_a_poll_whose_client_has_gone_still_takes_messages(
     leaving = connect()
     leaving.post("ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 20})
     wire.call("ListQueueTags", QueueUrl=url)
+    leaving.socket.shutdown(socket.SHUT_WR)
+    assert leaving.socket.recv(1) == b"", "the server has noticed"
     leaving.close()
-    wire.call("ListQueueTags", QueueUrl=url)
     wire.call("SendMessage", QueueUrl=url, MessageBody="a")
     sqs_server.wait_for_depths(name_of(url), ready=0, in_flight=1)
     events = sqs_server.events()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,10 +12,17 @@ if TYPE_CHECKING:
     from tests.testing.sqs_server.model import Sqs
 
 
+def answered(answer: dict[str, Any] | SqsError) -> list[dict[str, Any]]:
+    """The messages of a poll's answer."""
+    assert isinstance(answer, dict)
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages
+
+
 def ended(sqs: Sqs, now: float | None = None) -> list[list[str]]:
     """The bodies of every poll that ends now, in the order in which they end."""
     done = sqs.broker.complete(sqs.now if now is None else now)
-    return [[message["Body"] for message in answer.get("Messages", [])] for _, answer in done]
+    return [[message["Body"] for message in answered(answer)] for _, answer in done]
 
 
 def test_a_send_wakes_a_poll(sqs: Sqs) -> None:
@@ -97,7 +104,7 @@ def test_a_fifo_delete_wakes_the_next_of_the_group(sqs: Sqs) -> None:
     [(_, answer)] = sqs.broker.complete(sqs.now)
     sqs.send(url, "2", MessageGroupId="g")
     assert ended(sqs) == []
-    sqs.delete(url, answer["Messages"][0]["ReceiptHandle"])
+    sqs.delete(url, answered(answer)[0]["ReceiptHandle"])
     assert ended(sqs) == [["2"]]
 
 
@@ -136,6 +143,15 @@ def test_polls_of_a_deleted_queue_end(sqs: Sqs) -> None:
     assert sqs.broker.busy
     assert ended(sqs) == [[]]
     assert sqs.broker.next_moment() is None
+
+
+def test_a_poll_ends_once(sqs: Sqs) -> None:
+    """What ended with its queue does not end again at its deadline."""
+    url = sqs.create()
+    sqs.poll(url, 10)
+    sqs.call("DeleteQueue", QueueUrl=url)
+    assert len(sqs.broker.complete(sqs.now)) == 1
+    assert sqs.broker.complete(sqs.now + 10) == []
 
 
 def test_polls_on_other_queues_do_not_matter(sqs: Sqs) -> None:
@@ -181,10 +197,9 @@ def test_a_poll_whose_attempt_became_invalid_ends_with_the_error(sqs: Sqs) -> No
     sqs.send(url, "1", MessageGroupId="a")
     [(poll, answer)] = sqs.broker.complete(sqs.now)
     assert poll is first
-    assert isinstance(answer, dict)
-    sqs.delete(url, answer["Messages"][0]["ReceiptHandle"])
+    sqs.delete(url, answered(answer)[0]["ReceiptHandle"])
     third = sqs.poll(url, 20)
     sqs.send(url, "2", MessageGroupId="a")
     ends = dict(sqs.broker.complete(sqs.now))
     assert isinstance(ends[second], SqsError)
-    assert [message["Body"] for message in ends[third]["Messages"]] == ["2"]
+    assert [message["Body"] for message in answered(ends[third])] == ["2"]

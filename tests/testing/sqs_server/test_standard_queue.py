@@ -109,6 +109,7 @@ def test_the_in_flight_limit(make_sqs: Callable[[Options], Sqs]) -> None:
     sqs.delete(url, handles[0])
     [(ended, answer)] = sqs.broker.complete(sqs.now + 9)
     assert ended is poll
+    assert isinstance(answer, dict)
     assert answer["Messages"][0]["Body"] == "d"
 
 

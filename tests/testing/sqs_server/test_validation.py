@@ -353,6 +353,16 @@ def test_batches_that_fail_as_a_whole(sqs: Sqs, action: str) -> None:
     assert sqs.depths(url) == (0, 0, 0)
 
 
+def test_numbers_where_a_batch_has_texts(sqs: Sqs) -> None:
+    """They are taken as their text, as in requests of one message."""
+    url = sqs.create()
+    [sent] = sqs.call("SendMessageBatch", QueueUrl=url, Entries=[{"Id": 7, "MessageBody": 42}])["Successful"]
+    assert sent["Id"] == "7"
+    assert sqs.bodies(url) == ["42"]
+    [failed] = sqs.call("DeleteMessageBatch", QueueUrl=url, Entries=[{"Id": 7, "ReceiptHandle": 42}])["Failed"]
+    assert (failed["Id"], failed["Code"]) == ("7", "ReceiptHandleIsInvalid")
+
+
 @pytest.mark.parametrize("action", ["DeleteMessageBatch", "ChangeMessageVisibilityBatch"])
 def test_batch_entries_without_a_usable_receipt_fail_alone(sqs: Sqs, action: str) -> None:
     """A missing, blank or foreign receipt fails its entry; the others succeed."""

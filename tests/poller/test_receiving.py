@@ -1,0 +1,54 @@
+"""Receives as the supervisor sees them: it replaces a poller whose receives do not come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.poller.world import World
+from worker.policy.watch import stuck
+
+
+def verdict(world: World) -> str:
+    """What the supervisor says of the poller's slot now."""
+    facts = world.slot.look()
+    return stuck(
+        progress=facts.progress,
+        received_at=facts.received_at,
+        quiet_until=facts.quiet_until,
+        fair_from=0.0,
+        now=world.clock.now,
+        visibility_timeout=world.settings.visibility_timeout,
+        wait=world.settings.wait,
+    )
+
+
+def test_a_poller_that_receives_again_after_a_long_message_is_not_stuck(worlds: Callable[..., World]) -> None:
+    """Its line was full for minutes: the receive that it then sends has all of its time from there."""
+    world = worlds(handler_timeout=1000.0)
+    world.send(*[f"{n}" for n in range(10)])
+    world.run(0.3)
+    (handler,) = world.handlers
+    handler.read()
+    handler.start()
+    world.run(120.0, step=0.5)
+    assert verdict(world) == ""
+    handler.finish()
+    for _ in range(200):
+        world.run(0.05)
+        handler.read()
+        while handler.inbox:
+            handler.start()
+            handler.finish()
+        assert verdict(world) == ""
+    assert world.depth() == (0, 0)
+
+
+def test_a_receive_that_never_comes_back_is_noticed(worlds: Callable[..., World]) -> None:
+    """Three waits of patience, counted from when it could be sent at all."""
+    world = worlds()
+    world.run(0.3)
+    world.sqs.answers = list  # type: ignore[method-assign]  # its receive never ends
+    world.run(40.0, step=0.5)
+    assert verdict(world) == ""
+    world.run(30.0, step=0.5)
+    assert "no completed receive" in verdict(world)
