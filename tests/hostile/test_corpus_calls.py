@@ -229,13 +229,14 @@ def test_what_libraries_warn_of_is_a_log_line(warned: Callable[[], list[dict[str
     another = threading.Thread(target=logger.error, args=("from a thread",))
     another.start()
     another.join()
-    logger.warning("a format %d", "that does not fit")
+    misfit = logging.LogRecord("botocore", logging.WARNING, "", 0, "a format %d", ("that does not fit",), None)
+    LibraryLog(Log(human=False)).handle(misfit)
     logger.debug("the whole request with its Authorization header")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn(f"old {ACTIVE}", stacklevel=1)
     lines = warned()
     assert {line["event"] for line in lines} == {"library_warned"}
-    assert [line["library"] for line in lines] == ["botocore.credentials"] * 3 + ["py.warnings"]
+    assert [line["library"] for line in lines] == ["botocore.credentials"] * 2 + ["botocore", "py.warnings"]
     assert lines[0]["why"].startswith("Refreshing failed")
     assert "S" * 20 not in str(lines)

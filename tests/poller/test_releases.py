@@ -26,6 +26,19 @@ def test_no_release_goes_out_once_the_lease_is_over(worlds: Callable[..., World]
     assert world.ledger.counts["lost"] >= 1
 
 
+def test_a_release_that_is_queued_twice_over_is_lost_once(worlds: Callable[..., World]) -> None:
+    """A lease that was lost while its release stood in line has left; counted again, it would never be held again."""
+    world = worlds(visibility_timeout=30.0)
+    world.send("a", "b")
+    world.run(0.3)
+    delivery = next(one for one in world.ledger.deliveries.values() if not one.handler)
+    world.ledger.release(delivery)
+    world.ledger.lose(delivery)
+    world.clock.now += 60.0
+    world.run(1.0)
+    assert world.ledger.lost_held == sum(one.lost for one in world.ledger.deliveries.values())
+
+
 def test_a_successor_makes_no_release_twice(worlds: Callable[..., World]) -> None:
     """Killed between the call and its answer: whoever was given the message since has a lease that must not end."""
     world = worlds()

@@ -166,6 +166,21 @@ def test_a_death_long_ago_is_not_told_to_a_successor():
     assert told(history, history.poller()) == []
 
 
+def test_a_poller_that_stood_still_since_it_was_told_has_read_nothing():
+    """Stopped, and killed for it in the end: what the dead handler had done is known from its slot alone."""
+    history = booted(handlers=2)
+    poller, victim = history.poller(), history.handler(0)
+    history.row(poller).progress = history.now
+    history.die(victim, by=9)
+    history.after(KEPT + 5)
+    assert not history.row(victim).buried
+    history.die(poller, by=9)
+    assert [notice["handler"] for notice in told(history, history.poller())] == [victim.uid]
+    history.ready(history.poller())
+    history.after(KEPT + 1)
+    assert history.row(victim).buried
+
+
 def test_what_is_kept_for_pollers_to_come_is_bounded():
     history = booted(handlers=40, spares=40)
     for _ in range(4):

@@ -108,7 +108,9 @@ def _limits(key: Key, value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """A number as a complaint and the documentation show it: 43,200 or 0.5."""
+    """A number as a complaint and the documentation show it: 43,200 or 0.5; huge ones short."""
+    if abs(value) >= 1e15:
+        return f"{value:g}" if isinstance(value, float) or abs(value) < 1e300 else "a number of hundreds of digits"
     return f"{int(value):,}" if float(value).is_integer() else f"{value:,}"
 
 

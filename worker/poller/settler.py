@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.policy.backoff import visibility
-from worker.policy.delivery import Action, Delivery
+from worker.policy.delivery import Action, Delivery, State
 from worker.policy.failures import Failure, FailureKind
 from worker.policy.health import Gate
 from worker.policy.requests import BATCH, BATCH_BYTES, Answer, Delete, Hide, Outgoing, Request, Send
@@ -78,7 +78,8 @@ class Settler:
         ledger = self._state.ledger
         for delivery in deliveries:
             # A standard queue obeys old receipts too: a late release would end the lease of whoever has the message.
-            if delivery.lease_end <= now and _action(delivery) is Action.HIDE:
+            over = delivery.state is State.SETTLING and delivery.lease_end <= now
+            if over and _action(delivery) is Action.HIDE:
                 ledger.lapse(delivery)
         live = [delivery for delivery in deliveries if ledger.begin(delivery)]
         if live:

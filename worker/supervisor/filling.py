@@ -11,8 +11,8 @@ from worker.supervisor.pool import Pool
 from worker.supervisor.starting import may_start, start_handler, start_poller
 from worker.supervisor.tree import Bequest, Child, Phase, QueueSet, Role
 
-#: Seconds that what a dead handler left is kept after its poller was told: a poller that is killed in the same storm
-#: may not have read it, and its successor is told again.
+#: Seconds that what a dead handler left is kept after its poller was told, and for which the poller must have gone on
+#: since: one that is killed in the same storm, or stopped, may not have read it, and its successor is told again.
 KEPT = 1.0
 #: Dead handlers of one set that are remembered for pollers to come; of older ones the lease table alone tells.
 MOST_KEPT = 64
@@ -108,9 +108,9 @@ def _forget(pool: Pool, queue_set: QueueSet, now: float) -> float:
             pool.outside.bury(bequest.child)
         elif told is None or told is not queue_set.poller_of(bequest.child) or not told.ready_at:
             kept.append(bequest)
-        elif now < bequest.told_at + KEPT:
+        elif now < bequest.told_at + KEPT or pool.outside.poller_facts(told).progress < bequest.told_at + KEPT:
             kept.append(bequest)
-            due = min(due, bequest.told_at + KEPT)
+            due = min(due, max(bequest.told_at, now) + KEPT)
         else:
             pool.outside.bury(bequest.child)
     queue_set.bequests = kept[::-1]
