@@ -115,10 +115,10 @@ def test_a_waiting_poll_holds_up_nothing(calls: Calls, sqs: Any, url: str) -> No
 
 
 def test_threads_are_as_many_as_calls_and_never_more_than_allowed(calls: Calls) -> None:
-    """Two of each kind here."""
+    """Two of each kind here, and one that keeps the deadlines."""
     before = threading.active_count()
     ask(calls, *[Hide((("nonsense", 1),)) for _ in range(10)])
-    assert threading.active_count() - before <= 2
+    assert threading.active_count() - before <= 3
 
 
 def test_a_dead_endpoint_is_an_answer_too(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:

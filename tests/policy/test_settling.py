@@ -172,6 +172,24 @@ def test_a_group_that_arrives_while_draining_is_released_tail_first() -> None:
     assert build.settle_all(books) == [("hide", "a3"), ("hide", "a2"), ("hide", "a1")]
 
 
+def test_what_comes_back_while_its_group_is_released_is_hidden_for_a_moment() -> None:
+    """FIFO. Shown at once it came back again before the rest was confirmed, till its receive count was used up."""
+    books = build.ledger(fifo=True)
+    (a1,) = build.receive(books, build.message("a1", group="a"))
+    books.release(a1)
+    books.begin(books.hides.popleft())
+    second, behind = build.receive(
+        books, build.message("a1", group="a", count=2), build.message("a2", group="a"), now=1.0
+    )
+    assert behind.settlement is not None
+    assert behind.settlement.seconds > 0
+    books.confirmed(a1, now=1.0)
+    assert second.settlement is not None
+    assert second.settlement.seconds > 0
+    assert build.settle_all(books, now=1.0) == [("hide", "a2"), ("hide", "a1")]
+    assert not books.closing
+
+
 class TestAdoption:
     """A successor takes over: bodies are lost, leases are not."""
 

@@ -125,3 +125,18 @@ def test_a_spare_takes_the_place_of_the_killed_one():
     history.after(1.3)
     history.reap_killed()
     assert (spare.phase, spare.number) == ("serving", 0)
+
+
+def test_a_complaint_about_another_message_is_heard_while_the_ladder_of_the_first_waits():
+    """The poller complains once. The first message was given more time, and has ended since."""
+    history = hung()
+    handler = history.handler(0)
+    complain(history)
+    running(history, handler, deadline=history.now + 50)
+    history.after(1.1)
+    running(history, handler, seq=8, deadline=history.now - 0.1)
+    history.did.clear()
+    complain(history, 8)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    assert history.row(handler).killed

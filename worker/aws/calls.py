@@ -8,12 +8,14 @@ from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from worker import platform
 from worker.aws import payloads
+from worker.aws.deadlines import Call, Deadlines
 from worker.aws.errors import entry_failure, failure_of
 from worker.aws.queues import queue_url
+from worker.aws.session import CONNECT_TIMEOUT, CONTROL_TIMEOUT
 from worker.policy.failures import Failure, FailureKind
 from worker.policy.requests import Answer, Delete, Hide, Receive, Request, Send
+from worker.settings import POLL_GRACE
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -39,6 +41,8 @@ class Calls:
         os.set_blocking(self._wake, False)
         self._limits = {"receive": polls, "control": controls}
         self._threads = {"receive": 0, "control": 0}
+        self._stuck: deque[str] = deque()  # names of threads whose calls were given up
+        self._deadlines = Deadlines(self._late, shortest=CONTROL_TIMEOUT)
         self.receiving = 0
         self.settling = 0
 
@@ -74,6 +78,8 @@ class Calls:
         return found
 
     def _ensure_thread(self, name: str, serve: Any, needed: int) -> None:
+        while self._stuck:
+            self._threads[self._stuck.popleft()] -= 1
         if self._threads[name] < min(needed, self._limits[name]):
             self._threads[name] += 1
             # Daemons: a poll that hangs past the drain deadline must not keep the process from ending.
@@ -82,7 +88,9 @@ class Calls:
     def _serve_receives(self) -> None:
         while True:
             request, token = self._receives.get()
-            sent_at = platform.now()
+            call = Call(request, token, request.wait + POLL_GRACE + CONNECT_TIMEOUT)
+            sent_at = call.sent_at
+            self._deadlines.begin(call)
             try:
                 shapes = self._receive(request)
                 messages = tuple(one for shape in shapes if (one := payloads.received(shape)) is not None)
@@ -90,17 +98,29 @@ class Calls:
                 answer = Answer(token, request, sent_at, messages=messages, unusable=unusable)
             except Exception as error:  # noqa: BLE001 - whatever a call raises becomes its answer; the loop decides
                 answer = Answer(token, request, sent_at, failure=failure_of(error))
+            if not self._deadlines.finish(call):
+                return  # another thread has this one's place
             self._answered(answer)
 
     def _serve_controls(self) -> None:
         while True:
             request, token = self._controls.get()
-            sent_at = platform.now()
+            call = Call(request, token, CONTROL_TIMEOUT + CONNECT_TIMEOUT)
+            sent_at = call.sent_at
+            self._deadlines.begin(call)
             try:
                 answer = Answer(token, request, sent_at, entries=self._batch(request))
             except Exception as error:  # noqa: BLE001 - as above
                 answer = Answer(token, request, sent_at, failure=failure_of(error, _hidden(request)))
+            if not self._deadlines.finish(call):
+                return
             self._answered(answer)
+
+    def _late(self, call: Call) -> None:
+        """An answer is not whole by its deadline; its thread is not waited for, and may be replaced."""
+        self._stuck.append("receive" if isinstance(call.request, Receive) else "control")
+        failure = Failure(FailureKind.TRANSIENT, "TooSlow", f"no whole answer within {call.patience:.0f} s")
+        self._answered(Answer(call.token, call.request, call.sent_at, failure=failure))
 
     def _answered(self, answer: Answer) -> None:
         self._answers.append(answer)

@@ -68,7 +68,9 @@ def _judge(ledger: Ledger, delivery: Delivery, *, chance: float) -> None:
     elif message is not None and not message.intact:
         ledger.tell("message_damaged", delivery, "the body is missing, or its MD5 is not the one that SQS names")
         ledger.release(delivery, after=ledger.backoff(delivery.attempts + 1, chance))
-    elif ledger.draining or delivery.group in ledger.closing:
+    elif delivery.group in ledger.closing:
+        ledger.release(delivery, after=ledger.till_closed(delivery))
+    elif ledger.draining:
         ledger.release(delivery)
 
 

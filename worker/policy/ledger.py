@@ -19,6 +19,9 @@ from worker.policy.rules import COUNTED, Event, Rules, Table
 
 #: Message ids remembered as done though no delete was confirmed within the lease.
 DONE_REMEMBERED = 10_000
+#: Seconds for which is hidden what comes while its group is being released, doubled by each receive. Shown at once, it
+#: would come again before the rest is confirmed, be given back, and so on, till its receive count is used up.
+CLOSING = 1.0
 
 
 class Ledger:
@@ -54,6 +57,10 @@ class Ledger:
     def backoff(self, attempt: int, chance: float) -> float:
         """Seconds to hide a message after a retry of its `attempt`-th attempt."""
         return full_jitter(max(1, attempt), first=self.rules.retry.first, most=self.rules.retry.most, chance=chance)
+
+    def till_closed(self, delivery: Delivery) -> float:
+        """Seconds to hide what came while its group is being released."""
+        return CLOSING * 2.0 ** min(delivery.attempts, 6)
 
     # --- settling
 
@@ -298,5 +305,7 @@ class Ledger:
         heir.crashes = first.crashes
         seconds = first.settlement.seconds if first.settlement is not None else 0.0
         damaged = heir.message is not None and not heir.message.intact
-        if seconds or damaged or self.draining or heir.message is None or heir.group in self.closing:
+        if heir.group in self.closing:
+            self.release(heir, after=max(seconds, self.till_closed(heir)))
+        elif seconds or damaged or self.draining or heir.message is None:
             self.release(heir, after=max(seconds, self.rules.retry.first if damaged else 0.0))

@@ -36,6 +36,7 @@ class HandlerLink:
         """Remember what was sent to it."""
         for delivery in deliveries:
             self.held[delivery.seq] = delivery.size
+            self.reported.discard(delivery.seq)  # retried in the pool: another start, which may hang as well
             self.held_bytes += delivery.size
         self.heard_at = now
 

@@ -21,9 +21,12 @@ DUMP = 0.2
 
 def begin(pool: Pool, handler: Child, seq: int, *, now: float) -> None:
     """A poller says that `handler` is past its deadline with message `seq`."""
-    if handler.ladder or handler.phase not in (Phase.SERVING, Phase.LEAVING) or handler.overdue:
+    if handler.phase not in (Phase.SERVING, Phase.LEAVING) or handler.overdue:
         return
     running = {entry.seq for entry in pool.outside.running(handler)}
+    # A ladder may wait for a message that was given more time and has ended since; the poller complains only once.
+    if handler.ladder and (handler.ladder.seq == seq or handler.ladder.seq in running):
+        return
     done = pool.outside.handler_facts(handler).done
     handler.ladder = Ladder(seq=seq, was_running=seq in running, done=done, due=now)
     pool.log.warning("child_overdue", **handler.fields(), seq=seq, started=seq in running)

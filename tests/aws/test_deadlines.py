@@ -1,0 +1,77 @@
+"""A call ends by its deadline, however slowly its answer comes: a socket's timeout starts anew with every byte."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+import pytest
+
+from tests.aws.conftest import queue_settings, session
+from worker.aws import calls
+from worker.aws.calls import Calls
+from worker.policy.failures import FailureKind
+from worker.policy.requests import Answer, Delete, Receive
+from worker.testing.sqs_server.process import SqsServerProcess
+
+
+@pytest.fixture
+def made(aws: str, sqs: Any, monkeypatch: pytest.MonkeyPatch, sqs_server: SqsServerProcess) -> Any:
+    """Calls with one thread of each kind, short of patience, on a queue that holds ten messages."""
+    monkeypatch.setattr(calls, "POLL_GRACE", 0.2)
+    monkeypatch.setattr(calls, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(calls, "CONTROL_TIMEOUT", 0.2)
+    url = sqs.create_queue(QueueName="slow")["QueueUrl"]
+    for number in range(10):
+        sqs.send_message(QueueUrl=url, MessageBody=f"{number}" * 200)
+    one = session(queue_settings(url=url), endpoint_url=aws)
+    yield Calls(url, receiving=one.receiving(1), controlling=one.controlling(1), polls=1, controls=1)
+    sqs_server.clear_faults()
+    sqs.delete_queue(QueueUrl=url)
+
+
+def answer(made: Calls, seconds: float) -> Answer | None:
+    """The next answer, if it comes in time."""
+    select.select([made.fileno()], [], [], seconds)
+    return next(iter(made.answers()), None)
+
+
+def test_a_receive_that_trickles_is_given_up_and_another_can_be_sent(made: Calls, sqs_server: SqsServerProcess) -> None:
+    """At 50 bytes a second it would take minutes, and a drain waits for the polls that are open."""
+    sqs_server.set_faults({"effect": "trickle", "bytes_per_second": 50, "action": "ReceiveMessage", "count": 1})
+    made.start(Receive(5, wait=0, visibility=30), "slow")
+    given_up = answer(made, 3.0)
+    assert given_up is not None
+    assert given_up.failure is not None
+    assert given_up.failure.kind is FailureKind.TRANSIENT
+    assert (given_up.token, made.receiving) == ("slow", 0)
+    made.start(Receive(5, wait=0, visibility=30), "next")
+    found = answer(made, 3.0)
+    assert found is not None
+    assert (found.token, len(found.messages)) == ("next", 5)
+
+
+def test_a_settlement_that_trickles_is_given_up_too(made: Calls, sqs_server: SqsServerProcess) -> None:
+    """Its messages are beaten and settled again while their leases last."""
+    made.start(Receive(10, wait=0, visibility=30), None)
+    received = answer(made, 3.0)
+    assert received is not None
+    sqs_server.set_faults({"effect": "trickle", "bytes_per_second": 20, "action": "DeleteMessageBatch", "count": 1})
+    delete = Delete(tuple(message.receipt for message in received.messages))
+    made.start(delete, "slow")
+    given_up = answer(made, 3.0)
+    assert given_up is not None
+    assert given_up.failure is not None
+    made.start(delete, "again")
+    done = answer(made, 3.0)
+    assert done is not None
+    assert (done.token, done.failure, done.entries) == ("again", None, (None,) * len(delete.receipts))
+
+
+def test_an_answer_in_time_is_told_once(made: Calls) -> None:
+    """Whatever the clock says afterwards."""
+    made.start(Receive(10, wait=0, visibility=30), "quick")
+    found = answer(made, 3.0)
+    assert found is not None
+    assert found.failure is None
+    assert answer(made, 1.0) is None
