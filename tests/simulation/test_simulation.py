@@ -1,0 +1,94 @@
+"""The simulation: promises hold in every world, a seed is one history, and the oracle finds bugs that are put in."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.bugs import BUGS, Bug
+from tests.simulation.hub import Spinning
+from tests.simulation.run import digest, simulate
+from tests.simulation.world import World
+
+#: Seeds, each of them a world with a standard and one with a FIFO queue; in parts, so that both cores have some.
+SEEDS, PART = 1000, 25
+#: Seeds within which a bug that was put in has to show.
+WITHIN = 200
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, PART))
+def test_every_promise_holds_in_every_world(first: int) -> None:
+    """Nothing lost; each duplicate, lapsed lease and inversion explained; clean drains; counters that balance."""
+    failed = [
+        f"python -m tests.simulation.run {result.name}: {result.violations}"
+        for seed in range(first, first + PART)
+        for fifo in (False, True)
+        if (result := simulate(seed, fifo=fifo)).violations
+    ]
+    assert not failed, "\n".join(failed)
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_a_seed_is_one_history(fifo: bool) -> None:
+    """In another process, with other hashes of texts, every event happens at the same moment."""
+    mine = [digest(seed, fifo=fifo) for seed in range(3)]
+    assert mine == [digest(seed, fifo=fifo) for seed in range(3)]
+    command = [sys.executable, "-m", "tests.simulation.run", "--seeds", "0:3", "--digests"]
+    for hashes in ("1", "2"):
+        done = subprocess.run(
+            [*command, "--fifo" if fifo else "--standard"],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONHASHSEED": hashes},
+            cwd=Path(__file__).parents[2],
+            check=True,
+        )
+        assert [line.split()[-1] for line in done.stdout.decode().splitlines()] == mine
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name.replace(" ", "-"))
+def test_a_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oracle can fail, and the faults reach what they are meant for."""
+    bug.put(monkeypatch)
+    assert any(broken(seed, bug) for seed in range(WITHIN))
+
+
+def broken(seed: int, bug: Bug) -> bool:
+    """Whether a world with the faults that bring the bug to light breaks a promise."""
+    world = World(seed, fifo=bug.fifo, only=frozenset(bug.faults))
+    try:
+        world.run()
+    except Spinning:
+        return True
+    return bool(world.verdict().violations)
+
+
+def test_a_world_without_faults_needs_no_excuse() -> None:
+    """Nothing happens twice and no lease lapses, though handlers crash, hang and ask for retries."""
+    for seed in range(20):
+        for fifo in (False, True):
+            world = World(seed, fifo=fifo, only=frozenset())
+            world.run()
+            verdict = world.verdict()
+            assert not verdict.violations
+            assert not verdict.lapses
+            assert set(verdict.duplicates) <= {"handler function overran its deadline"}
+
+
+def test_a_world_leaves_no_descriptor_behind() -> None:
+    """Neither the shipped code nor the simulated kernel, whatever was killed."""
+    simulate(0, fifo=False)
+    before = descriptors()
+    for seed in range(20):
+        simulate(seed, fifo=bool(seed % 2))
+    assert descriptors() <= before
+
+
+def descriptors() -> int:
+    """How many are open; a mapping that nobody needs any more keeps one until it is collected."""
+    gc.collect()
+    return len(list(Path("/dev/fd").iterdir()))
