@@ -46,6 +46,10 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
 	$(BIN)/python -m pytest -q -m system -n 2 --dist worksteal
 
+.PHONY: model
+model: $(VENV)/dev-installed ## every world of the policies' model and its seeded mistakes; by hand: make model OPTIONS=--large
+	$(BIN)/python -m tests.model.run $(OPTIONS)
+
 .PHONY: test-all
 test-all: ## the suite on every interpreter from 3.11 to 3.14 that is present
 	@$(PYTHON) tests/every_python.py

@@ -182,6 +182,19 @@ def what_is_done_is_not_remembered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "remember", lambda self, delivery: None)
 
 
+@mutant("LOST", kinds=("retry",), drains=False)
+def marked_as_done_before_the_effect(patch: pytest.MonkeyPatch) -> None:
+    """At arrival: when the function has raised and the message comes again, it is deleted."""
+    right = arrivals.received
+
+    def received(ledger: Ledger, *args: Any, **times: Any) -> None:
+        right(ledger, *args, **times)
+        for delivery in ledger.line.standing():
+            ledger.remember(delivery)
+
+    patch.setattr(arrivals, "received", received)
+
+
 @mutant("m1 runs while m0", kinds=("lapse",), fifo=True)
 def a_late_ack_counts_as_done_on_fifo(patch: pytest.MonkeyPatch) -> None:
     """The next of the group starts, though nobody knows who has the one before it."""
@@ -212,46 +225,6 @@ def what_arrives_in_a_drain_is_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(arrivals, "_judge", lambda ledger, delivery, **_fields: None)
 
 
-@mutant("STUCK", kinds=("poller killed",))
-def a_successor_keeps_what_has_no_body(patch: pytest.MonkeyPatch) -> None:
-    """Neither given out nor released."""
-    patch.setattr(arrivals, "adoption_complete", lambda ledger: ledger.line._line.clear())
-
-
-@mutant("took effect 2 times", kinds=("poller killed",), drains=False)
-def a_successor_runs_again_what_runs(patch: pytest.MonkeyPatch) -> None:
-    """It takes the bodyless messages of living handlers for lost, and gives them back."""
-    right = arrivals.adopted
-
-    def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
-        right(ledger, delivery, running=False, kind=kind)
-
-    patch.setattr(arrivals, "adopted", adopted)
-
-
-@mutant("took effect 2 times", kinds=("poller killed",), drains=False)
-def a_successor_forgets_acks(patch: pytest.MonkeyPatch) -> None:
-    """What the lease table tells as done is released."""
-    right = arrivals.adopted
-
-    def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
-        right(ledger, delivery, running=running, kind=None)
-
-    patch.setattr(arrivals, "adopted", adopted)
-
-
-@mutant("invalid value for format", kinds=("poller killed",))
-def a_successor_does_not_count_the_start_it_adopts(patch: pytest.MonkeyPatch) -> None:
-    """Given back, it was uncounted once too often, which no table can hold: found in the shipped code."""
-    right = arrivals.adopted
-
-    def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
-        right(ledger, delivery, running=running, kind=kind)
-        delivery.attempts -= delivery.state is State.DISPATCHED
-
-    patch.setattr(arrivals, "adopted", adopted)
-
-
 @mutant("two calls with one receipt", beats=True)
 def a_settlement_goes_out_beside_a_beat(patch: pytest.MonkeyPatch) -> None:
     """Whichever SQS takes last decides."""
@@ -262,3 +235,28 @@ def a_settlement_goes_out_beside_a_beat(patch: pytest.MonkeyPatch) -> None:
         return right(self, delivery)
 
     patch.setattr(Ledger, "begin", begin)
+
+
+@mutant("UNSETTLED")
+def a_drain_gives_back_what_is_done(patch: pytest.MonkeyPatch) -> None:
+    """Faster than waiting for deletes, and every one of them comes again."""
+    right = Ledger.drain
+
+    def drain(self: Ledger) -> None:
+        while self.deletes:
+            delivery = self.deletes.popleft()
+            delivery.settlement = Settlement(Action.HIDE, Kind.RETRY)
+            self.hides.append(delivery)
+        right(self)
+
+    patch.setattr(Ledger, "drain", drain)
+
+
+@mutant("conservation", kinds=("response late",))
+def a_lost_delivery_is_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """It leaves, and no counter tells how."""
+
+    def lose(self: Ledger, delivery: Delivery) -> None:
+        self.gone(delivery, "")
+
+    patch.setattr(Ledger, "lose", lose)
