@@ -12,7 +12,7 @@ from worker.policy.delivery import Delivery, State
 from worker.policy.ledger import Ledger
 
 
-@mutant("STUCK", kinds=("poller killed",))
+@mutant("STUCK", kinds=("poller killed",), drains=False)
 def a_successor_keeps_what_has_no_body(patch: pytest.MonkeyPatch) -> None:
     """Neither given out nor released."""
     patch.setattr(arrivals, "adoption_complete", lambda ledger: ledger.line._line.clear())

@@ -121,7 +121,7 @@ def a_lease_counts_from_the_arrival_of_the_response(patch: pytest.MonkeyPatch) -
     patch.setattr(arrivals, "received", received)
 
 
-@mutant("m1 runs while m0", kinds=("second delivery", "lapse"), fifo=True, prompt=True)
+@mutant("m1 runs while m0", kinds=("second delivery", "lapse"), fifo=True, handlers=1, drains=False, prompt=True)
 def a_second_receipt_replaces_the_first(patch: pytest.MonkeyPatch) -> None:
     """In its place, with a lease that looks as good as new."""
     right = arrivals._parked
@@ -165,7 +165,7 @@ def what_arrives_in_a_drain_is_released_in_its_order(patch: pytest.MonkeyPatch) 
     patch.setattr(arrivals, "received", received)
 
 
-@mutant("no handler function was ever started", kinds=("poller killed",), redrive=3)
+@mutant("no handler function was ever started", kinds=("poller killed",), redrive=3, handlers=1, drains=False)
 def a_parked_delivery_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
     """A release with 0 comes again before it is confirmed, is parked, given back, and so on: a hot loop."""
 

@@ -30,11 +30,11 @@ KNOWN = {
     "a second receipt replaces the first",
 }
 
-#: The scopes of mutants that are not searched as such, each once, by the first mutant that has it.
+#: The scopes of mutants that no search of the shipped code covers, each once, by the first mutant that has it.
 OWN = {
     mutant.scope: mutant.name
     for mutant in reversed(MUTANTS)
-    if mutant.scope not in [searched.scope for searched in SMALL.values()]
+    if not any(searched.scope.covers(mutant.scope) for searched in SMALL.values())
 }
 
 
@@ -57,7 +57,7 @@ def test_the_shipped_core_holds_in_every_world(name: str) -> None:
 
 @pytest.mark.parametrize("scope", OWN, ids=OWN.values())
 def test_the_shipped_core_holds_where_a_mistake_is_found(scope: Scope) -> None:
-    """What is caught there is the mistake, and not the scope."""
+    """So it does where a search above covers the scope: what is caught there is the mistake."""
     assert_holds(search(scope), scope)
 
 

@@ -37,7 +37,7 @@ def a_visibility_timeout_below_the_read_timeout(patch: pytest.MonkeyPatch) -> No
     patch.setattr(receives, "arrive", arrive)
 
 
-@mutant("its lease is over", kinds=("lapse",))
+@mutant("its lease is over", kinds=("lapse",), drains=False)
 def a_lease_on_a_clock_that_was_set_back(patch: pytest.MonkeyPatch) -> None:
     """The wall clock: by it the lease has long to go, and what stands in the line is given out."""
 
@@ -47,7 +47,7 @@ def a_lease_on_a_clock_that_was_set_back(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(steps, "lapse", lapse)
 
 
-@mutant("SQS refuses the whole batch", kinds=("second delivery",), beats=True)
+@mutant("SQS refuses the whole batch", kinds=("second delivery",), beats=True, handlers=1, drains=False)
 def batch_ids_are_message_ids(patch: pytest.MonkeyPatch) -> None:
     """Two deliveries of one message in one batch refuse it for all the others."""
     right = doubles.entry_ids
