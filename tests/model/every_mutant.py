@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model import adoption_mutants, policy_mutants, poller_mutants, world_mutants
+from tests.model import adoption_mutants, parked_mutants, policy_mutants, poller_mutants, world_mutants
 from tests.model.mutants import MUTANTS
 
-__all__ = ["MUTANTS", "adoption_mutants", "policy_mutants", "poller_mutants", "world_mutants"]
+__all__ = ["MUTANTS", "adoption_mutants", "parked_mutants", "policy_mutants", "poller_mutants", "world_mutants"]

@@ -94,22 +94,6 @@ def a_rejected_message_without_a_dead_letter_queue_is_deleted(patch: pytest.Monk
     patch.setattr(outcomes, "_reject", reject)
 
 
-@mutant("took effect 2 times", kinds=("second delivery",))
-def a_retry_with_a_stale_handle(patch: pytest.MonkeyPatch) -> None:
-    """A second delivery is dropped, and the old receipt goes on: its delete succeeds and deletes nothing."""
-    right = arrivals._parked
-
-    def parked(ledger: Ledger, delivery: Delivery) -> bool:
-        if not right(ledger, delivery):
-            return False
-        first = ledger.by_id[delivery.message_id]
-        first.parked = None
-        ledger.gone(delivery, "released")
-        return True
-
-    patch.setattr(arrivals, "_parked", parked)
-
-
 @mutant("its lease is over", kinds=("response late",))
 def a_lease_counts_from_the_arrival_of_the_response(patch: pytest.MonkeyPatch) -> None:
     """It counts from when the receive was sent."""
@@ -119,23 +103,6 @@ def a_lease_counts_from_the_arrival_of_the_response(patch: pytest.MonkeyPatch) -
         right(ledger, messages, sent_at=now, now=now, chance=chance)
 
     patch.setattr(arrivals, "received", received)
-
-
-@mutant("m1 runs while m0", kinds=("second delivery", "lapse"), fifo=True, handlers=1, drains=False, prompt=True)
-def a_second_receipt_replaces_the_first(patch: pytest.MonkeyPatch) -> None:
-    """In its place, with a lease that looks as good as new."""
-    right = arrivals._parked
-
-    def parked(ledger: Ledger, delivery: Delivery) -> bool:
-        if not right(ledger, delivery):
-            return False
-        first = ledger.by_id[delivery.message_id]
-        first.parked = None
-        first.receipt, first.lease_end = delivery.receipt, delivery.lease_end
-        ledger.gone(delivery, "released")
-        return True
-
-    patch.setattr(arrivals, "_parked", parked)
 
 
 @mutant("is given back before", kinds=("entry again",), fifo=True)
@@ -163,17 +130,6 @@ def what_arrives_in_a_drain_is_released_in_its_order(patch: pytest.MonkeyPatch) 
             right(ledger, (message,), **times)
 
     patch.setattr(arrivals, "received", received)
-
-
-@mutant("no handler function was ever started", kinds=("poller killed",), redrive=3, handlers=1, drains=False)
-def a_parked_delivery_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
-    """A release with 0 comes again before it is confirmed, is parked, given back, and so on: a hot loop."""
-
-    def inherit(self: Ledger, first: Delivery, heir: Delivery) -> None:
-        self.by_id[heir.message_id] = heir
-        self.release(heir)
-
-    patch.setattr(Ledger, "_inherit", inherit)
 
 
 @mutant("took effect 2 times", kinds=("entry final",))

@@ -146,6 +146,20 @@ def test_a_delete_beside_a_second_delivery_that_was_lost_is_remembered() -> None
     assert build.settle_all(books, now=40.0) == [("delete", "a")]
 
 
+def test_a_delete_by_an_heir_with_an_old_receipt_is_remembered() -> None:
+    """A third delivery came and was lost, and its receipt was the newest: the heir's delete deletes nothing."""
+    books = build.ledger()
+    first, second, third = build.receive(books, *(build.message("a", count=count) for count in (1, 2, 3)))
+    books.lose(third)
+    books.lose(first)
+    assert build.dispatch(books, now=1.0) == [second]
+    outcomes.acked(books, [second.seq], now=2.0)
+    assert build.settle_all(books, now=2.0) == [("delete", "a")]
+    build.receive(books, build.message("a", count=4), now=40.0)
+    assert build.dispatch(books, now=40.0) == []
+    assert build.settle_all(books, now=40.0) == [("delete", "a")]
+
+
 def test_a_damaged_message_is_not_run() -> None:
     """Its MD5 is wrong: given back, hidden."""
     books = build.ledger()

@@ -303,6 +303,9 @@ class Ledger:
         """The heir stands in the line at the first one's place; it is hidden as long as that was to be."""
         self.by_id[heir.message_id] = heir
         heir.crashes = first.crashes
+        came = first.parked or []
+        # Newer ones that are lost: theirs is the receipt that counts, so a delete by the heir's is not certain.
+        heir.parked = came[came.index(heir) + 1 :] or None
         seconds = first.settlement.seconds if first.settlement is not None else 0.0
         damaged = heir.message is not None and not heir.message.intact
         if heir.group in self.closing:
