@@ -71,19 +71,15 @@ SMALL: dict[str, Searched] = {
     ),
 }
 
-#: By hand: minutes and gigabytes each.
+#: By hand: half a minute or more each, and up to a few gigabytes.
 LARGE: dict[str, Searched] = {
     "standard, three messages, no fault": Searched(scope=Scope(faults=0, groups=THREE)),
-    "standard, three messages, one fault, prompt": Searched(scope=Scope(groups=THREE, prompt=True)),
-    "FIFO, two groups, one fault": Searched(scope=Scope(fifo=True, groups=TWO_GROUPS)),
-    "standard, two faults": Searched(scope=Scope(faults=2)),
-    "FIFO, two faults": Searched(scope=Scope(faults=2, fifo=True)),
+    "FIFO, two groups, one fault, prompt": Searched(scope=Scope(fifo=True, groups=TWO_GROUPS, prompt=True)),
     "standard, three faults, one message": Searched(scope=Scope(faults=3, groups=ONE)),
     "standard, two faults, prompt": Searched(scope=Scope(faults=2, prompt=True)),
     "FIFO, two faults, prompt, drains": Searched(scope=Scope(faults=2, fifo=True, prompt=True)),
-    "FIFO, three faults, prompt": Searched(scope=Scope(faults=3, fifo=True, prompt=True, handlers=1)),
-    "standard, one fault, beats, prompt": Searched(scope=Scope(beats=True, prompt=True)),
-    "FIFO, one fault, beats": Searched(scope=Scope(beats=True, fifo=True)),
+    "FIFO, three faults, one message": Searched(scope=Scope(faults=3, fifo=True, groups=ONE)),
+    "FIFO, one fault, beats, prompt": Searched(scope=Scope(beats=True, fifo=True, prompt=True, handlers=1)),
     "standard, three kills, ghosts": Searched(scope=Scope(faults=3, kinds=KILLS, ghosts=True, prompt=True)),
     "FIFO, three kills, ghosts": Searched(scope=Scope(faults=3, kinds=KILLS, ghosts=True, fifo=True, prompt=True)),
 }
