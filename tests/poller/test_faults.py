@@ -12,6 +12,7 @@ from tests.poller.world import World
 from worker.message import Kind
 from worker.policy.failures import FailureKind
 from worker.policy.requests import Hide, Receive
+from worker.protocol import ControlFrame
 
 ALL = ["ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"]
 
@@ -150,7 +151,22 @@ class TestDeniedVisibility:
         world.run(0.5)
         world.handlers[0].read()
         (parcel,) = world.handlers[0].inbox
-        assert parcel.expires <= world.clock.now + 30.0
+        assert parcel.expires <= world.clock.now + 30.0 - 2.0
+
+    def test_who_started_before_the_denial_was_met_is_stopped_too(self, worlds: Callable[..., World]) -> None:
+        """Its deadline is later than its lease; the order says that no `message.extend` counts."""
+        world = worlds(visibility_timeout=30.0, handler_timeout=300.0)
+        self.deny(world)
+        world.send("first")
+        world.run(0.3)
+        world.handlers[0].read()
+        world.handlers[0].start()
+        world.run(25.0, step=0.1)
+        assert world.orders() == []
+        world.run(2.5, step=0.1)
+        (order,) = world.orders()
+        assert (order.kind, order.header["lease"]) == (ControlFrame.OVERDUE, True)
+        assert world.ledger.counts["lost"] == 0
 
     def test_it_heals_when_the_policy_is_mended(self, worlds: Callable[..., World]) -> None:
         """Tried again once a minute."""
