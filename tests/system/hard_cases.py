@@ -52,8 +52,8 @@ def hang(message: Message) -> None:
 
 
 def leak(message: Message) -> None:
-    """Keeps 8 MiB of each message for ever."""
-    _leaked.append(bytearray(8 * 1024 * 1024))
+    """Keeps a mebibyte of each message for ever."""
+    _leaked.append(bytearray(b"x") * 1024 * 1024)  # written: zeros would be no resident memory
     time.sleep(0.05)
     effect("end", message)
 
@@ -67,4 +67,21 @@ def outlast(message: Message) -> None:
         with contextlib.suppress(LeaseLost):
             message.extend(60)
             return  # no effect: the test sees that nothing was raised
+    effect("end", message)
+
+
+def denied(message: Message) -> None:
+    """Hangs or raises, as the body's second word says; a message that comes again ends at once."""
+    effect("start", message)
+    word = message.body.split(b" ")[1]
+    if message.receive_count == 1 and word == b"hang":
+        all(itertools.repeat(1))
+    if message.receive_count == 1 and word == b"raise":
+        raise RuntimeError("told to")
+    effect("end", message)
+
+
+def keep(message: Message) -> None:
+    """Takes a twentieth of a second."""
+    time.sleep(0.05)
     effect("end", message)

@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError
 
+from worker.aws.errors import refuse_what_is_not_json
 from worker.settings import POLL_GRACE, QueueSettings, Settings, in_clear
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class Session:
     def _sqs(self, **options: Any) -> SQSClient:
         config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="worker", **options)
         try:
-            return self._checked(self._session.client("sqs", endpoint_url=self._endpoint, config=config))
+            client = self._checked(self._session.client("sqs", endpoint_url=self._endpoint, config=config))
+            client.meta.events.register("after-call.sqs", refuse_what_is_not_json)
+            return client
         except (BotoCoreError, ValueError) as error:
             # Without a region, for one; the key in the config helps as well as the environment.
             raise Unusable(f"{error} (set region in [worker], AWS_DEFAULT_REGION, or a profile)") from error
