@@ -247,6 +247,26 @@ class TestSuccessor:
         assert world.depth() == (0, 0)
         assert world.ledger.counts["received"] == 0
 
+    def test_beats_go_on_at_once_whatever_the_handlers_do(self, worlds: Callable[..., World]) -> None:
+        """C code that keeps the GIL, or SIGSTOP: no hello comes, and none is needed."""
+        world = worlds(handlers=3, visibility_timeout=30.0)
+        world.send("a", "b", "c")
+        world.run(0.3)
+        for handler in world.handlers:
+            handler.read()
+            handler.start()
+        for handler in world.handlers:
+            handler.close()
+        world.close_poller()
+        world.start_poller(expected={handler.uid for handler in world.handlers})
+        world.settle()
+        (beat,) = world.sqs.requests
+        assert isinstance(beat, Hide)
+        assert len(beat.entries) == 3
+        world.run(200.0, step=0.5)
+        assert world.ledger.counts["lost"] == 0
+        assert all(isinstance(one, Hide) for one in world.sqs.requests), "no receive for handlers that do not answer"
+
     def test_an_ack_that_died_in_the_stream_is_read_from_the_ring(self, worlds: Callable[..., World]) -> None:
         """The handler function does not run again."""
         world = worlds()

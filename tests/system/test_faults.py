@@ -63,7 +63,7 @@ def test_every_failure_has_a_state_and_a_line_and_leaves_other_queues_alone(pool
         assert trouble(pool, "other") == ""
         pool.server.clear_faults()
         eventually(lambda: pool.effects()[f"work{number}"] == 1, seconds=30, why=f"{fault}: recovered")  # noqa: B023
-        assert trouble(pool) == ""
+        eventually(lambda: trouble(pool) == "", seconds=10, why=f"{fault}: all is well")
         (line,) = told(pool, "calls_fail")[told_before:]
         assert (line["kind"], line["action"], line["process"]) == (kind, "receive", "poller work/0"), line
         assert line["hint"]
@@ -118,6 +118,41 @@ def test_an_outage_of_everything_costs_no_lease_and_no_second_effect(pools: Call
     pool.wait_empty(seconds=10)
     assert set(pool.effects("start").values()) == {1}
     assert pool.queue()["counters"]["lost"] == 0
+    assert pool.stop() == 0
+
+
+def test_what_is_done_and_cannot_be_deleted_is_deleted_when_it_comes_again(pools: Callable[..., Pool]) -> None:
+    """Neither deletes nor beats get through until the leases are over: the new receipts delete what the old ones could
+    not, and no message runs twice."""
+    pool = pools("short", handlers=2, wait=1)
+    name = pool.url.rsplit("/", 1)[1]
+    settling = ["DeleteMessageBatch", "ChangeMessageVisibilityBatch"]
+    pool.server.set_faults({"effect": "unavailable", "queue": name, "action": settling})
+    pool.send([f"{number} x" for number in range(20)])
+    pool.start(unchecked={"visibility_timeout": 4.0})
+    eventually(lambda: len(pool.effects()) == 20, seconds=30, why=f"all effects, {len(pool.effects())}")
+    eventually(lambda: pool.queue()["counters"]["lost"] > 0, seconds=20, why="leases are lost")
+    pool.server.clear_faults()
+    pool.wait_empty(seconds=30)
+    assert pool.queue()["counters"]["repeated"] > 0
+    assert set(pool.effects("start").values()) == {1}
+    assert pool.depth(pool.dead) == (0, 0)
+    assert pool.stop() == 0
+
+
+def test_credentials_that_come_late_are_found(pools: Callable[..., Pool]) -> None:
+    """A machine whose role is not there yet, a file that is written later: the pool says so, waits, and goes on."""
+    pool = pools("record", handlers=1, wait=1)
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        pool.environment.pop(variable, None)
+    file = pool.folder / "credentials"
+    pool.environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": str(file)}
+    pool.send(["1 x"])
+    pool.start(ready=False)
+    eventually(lambda: pool.status() and trouble(pool) == "credentials", seconds=30, why="it says so")
+    file.write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
+    eventually(lambda: pool.effects()["1"] == 1, seconds=40, why="it goes on")
+    assert {line["kind"] for line in told(pool, "queue_not_resolved")} == {"credentials"}
     assert pool.stop() == 0
 
 

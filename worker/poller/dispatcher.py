@@ -63,7 +63,7 @@ class Dispatcher:
             return 0
         concurrency = links[0].slot.concurrency
         most = self._state.queue.ready_messages
-        if self._state.ledger.hiding_denied:
+        if self._state.ledger.hiding_denied or self._state.beats_fail:
             most = len(links) * concurrency  # what waits in the line loses lease time that nobody extends
         return line_target([link.service for link in links], concurrency=concurrency, most=most)
 
