@@ -58,14 +58,14 @@ def test_receives_that_fail_have_a_state_and_recover(
 
 
 @pytest.mark.parametrize("wait", [1.0, 10.0, 20.0])
-@pytest.mark.parametrize("healed", [60.0 + 1.7 * place for place in range(10)])
+@pytest.mark.parametrize("healed", [600.0 + 2.7 * place for place in range(12)])
 def test_a_receive_that_hangs_while_the_endpoint_heals_delays_nothing_beyond_30_s(
     worlds: Callable[..., World], wait: float, healed: float
 ) -> None:
     """Whenever that is: the hang of a last receive and one more backoff are within them."""
     world = worlds(wait=wait)
     world.fault(action="ReceiveMessage", effect="black_hole", when="before", until=healed)
-    world.run(healed, step=0.2)
+    world.run(healed, step=0.5)
     world.send("a")
     start = world.clock.now
     while not world.ledger.counts["received"] and world.clock.now < start + 60:
