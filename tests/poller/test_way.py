@@ -228,6 +228,21 @@ class TestFifo:
         assert receives[0].attempt == receives[1].attempt != ""
         assert [parcel.body for parcel in (world.handlers[0].read() and world.handlers[0].inbox)] == [b"a"]
 
+    def test_what_a_killed_poller_was_about_to_receive_comes_to_its_successor(
+        self, worlds: Callable[..., World]
+    ) -> None:
+        """The attempt id lies in the lease table: SQS gives the same messages again, and no timeout has to pass."""
+        world = worlds(fifo=True, round_trip=0.5, visibility_timeout=60.0)
+        world.send("a", "b", group="g")
+        world.run(0.2)
+        assert world.depth() == (0, 2), "they are on their way"
+        world.kill_poller()
+        world.run(2.0)
+        receives = [one for one in world.sqs.requests if isinstance(one, Receive)]
+        assert receives
+        assert world.ledger.counts["received"] == 2
+        assert [parcel.body for parcel in (world.handlers[0].read() and world.handlers[0].inbox)] == [b"a"]
+
 
 class TestSuccessor:
     """SIGKILL of the poller: what its successor makes of the lease table and the handlers."""

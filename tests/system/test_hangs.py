@@ -72,6 +72,26 @@ def test_a_pollers_successor_needs_no_answer_of_its_handlers(pools: Callable[...
     assert pool.stop() == 0
 
 
+def test_a_stopped_supervisor_holds_nobody_up(pools: Callable[..., Pool]) -> None:
+    """SIGSTOP for longer than a third of the visibility timeout: messages flow without it, and when it goes on it
+    blames nobody for the time that it slept."""
+    pool = pools("record", handlers=2, wait=1, visibility_timeout=9)
+    pool.start()
+    assert pool.process is not None
+    before = sorted(process.pid for process in pool.tree())
+    os.kill(pool.process.pid, signal.SIGSTOP)
+    try:
+        time.sleep(4)  # it sleeps
+        pool.send([f"{number} x" for number in range(100)])
+        eventually(lambda: len(pool.effects()) == 100, seconds=20, why="handled without it")
+    finally:
+        os.kill(pool.process.pid, signal.SIGCONT)
+    eventually(lambda: pool.state() == "running", seconds=10, why="it answers again")
+    time.sleep(1)  # a look at everybody
+    assert sorted(process.pid for process in pool.tree()) == before
+    assert pool.stop() == 0
+
+
 @pytest.mark.parametrize("fifo", [False, True])
 def test_a_handler_sees_that_its_lease_is_lost(pools: Callable[..., Pool], *, fifo: bool) -> None:
     """`message.lease_lost`, and LeaseLost when it asks for time. Its late ack is counted; a standard message is not run
