@@ -12,8 +12,9 @@ _SLOW = {FailureKind.CREDENTIALS, FailureKind.CLOCK, FailureKind.DENIED, Failure
 class Demand:
     """One scout while the queue is empty; doubled by each full receive, halved by each empty one."""
 
-    def __init__(self, *, most: int, pause: float) -> None:
+    def __init__(self, *, most: int, pause: float, slowest: float = RECEIVE_MOST) -> None:
         self._most = most
+        self._slowest = slowest  #: seconds between two tries while receives fail, at most
         self._pause = pause  #: seconds between an empty long poll and the next
         self.wanted = 1
         self.quiet_until = 0.0  #: no receive before
@@ -32,7 +33,7 @@ class Demand:
         """A receive failed. Only one is sent at a time until one succeeds."""
         self._failures += 4 if kind in _SLOW and self._failures < 4 else 1
         self.wanted = 1
-        wait = half_jitter(self._failures, first=RECEIVE_FIRST, most=RECEIVE_MOST, chance=chance)
+        wait = half_jitter(self._failures, first=RECEIVE_FIRST, most=self._slowest, chance=chance)
         self.quiet_until = max(self.quiet_until, now + wait)
 
     def polls(self, *, on_their_way: int, room: int, count: int, now: float) -> int:

@@ -13,10 +13,11 @@ from worker import platform
 from worker.channel import Channel, Frame
 from worker.policy.health import HINTS
 from worker.policy.outcomes import Death
-from worker.policy.requests import Answer, Receive
+from worker.policy.requests import Answer, Look, Receive
 from worker.poller.dispatcher import Dispatcher
 from worker.poller.heartbeater import Beat, Heartbeater
 from worker.poller.links import HandlerLink
+from worker.poller.lookout import Lookout
 from worker.poller.receiver import Receiver
 from worker.poller.settler import Batch, Settler
 from worker.poller.state import PollerState
@@ -40,6 +41,7 @@ class PollerLoop:
         self.receiver = Receiver(state)
         self.heartbeater = Heartbeater(state)
         self.settler = Settler(state, self.heartbeater.denied)
+        self.lookout = Lookout(state)
         self.stopping = Stopping(state, self.dispatcher)
         self._published_at = 0.0
         self._news = True  #: something happened since the last publication
@@ -65,6 +67,7 @@ class PollerLoop:
             self.heartbeater.step(now),
             self.dispatcher.step(now),
             self.receiver.step(now, target=self.dispatcher.target()),
+            self.lookout.step(now),
             self.stopping.step(now),
         )
         self._tell_log()
@@ -98,6 +101,10 @@ class PollerLoop:
         """An answer of SQS goes to the actor that asked."""
         if isinstance(answer.request, Receive):
             self.receiver.answered(answer, now)
+            if answer.failure is None:
+                self.lookout.received(len(answer.messages), now)
+        elif isinstance(answer.request, Look):
+            self.lookout.answered(answer, now)
         elif isinstance(answer.token, Beat):
             self.heartbeater.answered(answer, answer.token, now)
         elif isinstance(answer.token, Batch):

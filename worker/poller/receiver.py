@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from worker.leases import ATTEMPTS
 from worker.policy import arrivals
+from worker.policy.backoff import receive_most
 from worker.policy.demand import Demand
 from worker.policy.failures import FailureKind
 from worker.policy.requests import Answer, Receive
@@ -30,7 +31,8 @@ class Receiver:
 
     def __init__(self, state: PollerState) -> None:
         self._state = state
-        self._demand = Demand(most=state.queue.polls, pause=state.queue.pause)
+        queue = state.queue
+        self._demand = Demand(most=queue.polls, pause=queue.pause, slowest=receive_most(queue.wait))
         self._expected = 0  #: messages that the receives on their way may bring
         self._mean_bytes = 0.0
         self._told_unusable = False
@@ -52,7 +54,7 @@ class Receiver:
         # Only a receive that is on its way can hang: what is sent after minutes of a full line is answered from now on.
         idle_until = 0.0 if state.sqs.receiving else now
         state.quiet_until = max(state.quiet_until, self._demand.quiet_until, idle_until)
-        if count < min(state.queue.max_messages, max(1, target // 2)):
+        if count < self._worth(target):
             return float("inf")
         polls = self._demand.polls(on_their_way=state.sqs.receiving, room=room, count=count, now=now)
         for _ in range(min(polls, free // count)):
@@ -95,6 +97,14 @@ class Receiver:
         self._state.counts["failures"] += 1
         self._state.health.failed("receive", failure, now=now)
         self._demand.failed(failure.kind, now=now, chance=self._state.chance())
+
+    def _worth(self, target: int) -> int:
+        """Messages below which a receive is not worth its cost yet: half the line, or half of what fits by bytes."""
+        queue = self._state.queue
+        worth = min(queue.max_messages, target // 2)
+        if self._mean_bytes:
+            worth = min(worth, int(queue.ready_bytes / self._mean_bytes) // 2)
+        return max(1, worth)
 
     def _room(self, target: int) -> int:
         state = self._state

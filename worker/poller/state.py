@@ -28,6 +28,7 @@ class PollerState:
     token: Callable[[], str]  #: draws a name that was never used
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     health: Health = field(default_factory=Health)
+    beats_fail: bool = False  #: heartbeats of leases that we hold do not get through
     paused: bool = False
     draining: bool = False
     release_from: float = 0.0  #: while long polls are on their way, nothing is released before
