@@ -22,6 +22,8 @@ LOST_CALL, AGAIN = 5.0, 1.0
 SLACK = 1.0
 #: Effects of the fault plan whose victims wait for an answer in vain.
 SILENT = {"drop", "black_hole", "trickle", "delay"}
+#: Incidents of a machine whose poller may not hear what its handlers tell.
+UNHEARD = {"stuck", "poller stopped", "host suspended"}
 
 
 @dataclass(slots=True)
@@ -33,12 +35,12 @@ class Verdict:
     lapses: Counter[str] = field(default_factory=Counter)
 
 
-def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int) -> Verdict:
+def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int, dead_letters: bool) -> Verdict:
     """Hold every rule against the facts."""
     verdict = Verdict()
     stories = facts.stories.values()
     for story in stories:
-        verdict.violations += fate(story, orders[story.number], facts, attempts=attempts if fifo else 0)
+        verdict.violations += fate(story, orders[story.number], attempts=attempts if fifo else 0, dead_letters=dead_letters)
         verdict.violations += settled_after_its_outcome(story)
         verdict.violations += duplicates(story, facts, verdict.duplicates)
         verdict.violations += lapses(story, facts, verdict.lapses)
@@ -52,13 +54,15 @@ def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int) 
 # --- nothing is lost
 
 
-def fate(story: Story, wish: Order, facts: Facts, *, attempts: int) -> Iterator[str]:
+def fate(story: Story, wish: Order, *, attempts: int, dead_letters: bool) -> Iterator[str]:
     """Each message had its effect, or is in the dead-letter queue for a reason."""
     if story.deleted is None and story.redriven is None:
         yield f"message {story.number} is still in the queue"
-    wanted = wish.do not in ("reject", "poison")
+    wanted = wish.do not in ("reject", "poison") or not dead_letters
     done = any(run.effect is not None and run.outcome in ("ack", "forward") for run in story.runs)
-    if story.dead_lettered:
+    if story.dead_lettered and not dead_letters:
+        yield f"message {story.number} was dead-lettered, though no dead-letter queue is known"
+    elif story.dead_lettered:
         rejected = any(run.outcome == "reject" for run in story.runs)
         if not (rejected or story.deaths >= DEATHS or (attempts and _attempts(story) >= attempts)):
             yield f"message {story.number} was dead-lettered for no reason"
@@ -164,16 +168,18 @@ def _why_overruled(story: Story, lapse: Lapse, facts: Facts) -> str:
     """Why a release by an older receipt hit the lease of a newer one; standard queues take any receipt."""
     if any(other.receipt == lapse.by and other.at <= lapse.at for other in story.lapses):
         return "released by a receipt that had lapsed"
-    sent = facts.hidden.get(lapse.by, lapse.at)
-    if lapse.at - sent > SLACK:
-        return "a release acted late"
-    older = next(one for one in story.assigned if one.receipt == lapse.by)
-    machine = facts.machines[older.connection]
+    calls = [one for one in facts.releases.get(lapse.by, ()) if one.at <= lapse.at]
+    if len({one.connection for one in calls}) > 1:
+        return ""  # a successor cannot know that its predecessor's call was not obeyed
+    if len(calls) == 1:
+        return "a release acted late" if lapse.at - calls[0].at > SLACK else ""
+    sent, machine = calls[0].at if calls else lapse.at, facts.machines[calls[0].connection] if calls else ""
     for fault in facts.faults:
         mine = facts.machines.get(fault["connection"]) == machine and fault["action"].startswith("Change")
         if mine and sent <= fault["now"] <= lapse.at:
             return "a release whose answer was lost was repeated"
-    return ""
+    stuck = (one for one in facts.incidents if one.machine == machine and one.start <= lapse.at and one.end >= sent)
+    return next((f"a release whose answer was lost was repeated: {one.kind}" for one in stuck), "")
 
 
 def _why_unheard(given: Assigned, lapse: Lapse, facts: Facts) -> str:
@@ -215,7 +221,7 @@ def hangs(facts: Facts) -> Iterator[str]:
         machine = handler.partition(" ")[0]
         long = any(run.handler == handler and _end(run, facts) - run.started >= EXTENDED for run in runs)
         excused = any(
-            one.what == handler or (one.machine == machine and one.kind in ("stuck", "poller stopped"))
+            one.what == handler or (one.machine == machine and one.kind in UNHEARD)
             for one in facts.incidents
         )
         if not (long or excused):

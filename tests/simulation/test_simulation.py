@@ -59,7 +59,7 @@ def test_a_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def broken(seed: int, bug: Bug) -> bool:
     """Whether a world with the faults that bring the bug to light breaks a promise."""
-    world = World(seed, fifo=bug.fifo, only=frozenset(bug.faults))
+    world = World(seed, fifo=bug.fifo, only=frozenset(bug.faults), mix=bug.mix)
     try:
         world.run()
     except Spinning:
