@@ -68,9 +68,7 @@ def draw(chance: random.Random, count: int, *, mix: Mix) -> list[Order]:
     def one(weights: dict[T, int]) -> T:
         return chance.choices(list(weights), list(weights.values()))[0]
 
-    return [
-        Order(number, one(mix.wishes), one(mix.takes), one(mix.failures), one(PADDING)) for number in range(count)
-    ]
+    return [Order(number, one(mix.wishes), one(mix.takes), one(mix.failures), one(PADDING)) for number in range(count)]
 
 
 def read(body: bytes) -> Order:

@@ -136,8 +136,15 @@ def _forgets_what_it_told(original: Any) -> Any:
     return attach
 
 
-def _no_delivery(*_: Any, **__: Any) -> list[Any]:
-    return []
+def _never_sent(original: Any) -> Any:
+    """Beats fall due, and nobody sends them."""
+
+    def due(ledger: Ledger, now: float, *, most: int) -> list[Any]:
+        for delivery, _ in original(ledger, now, most=most):
+            delivery.calling = False
+        return []
+
+    return due
 
 
 def _deaf_to_deaths(original: Any) -> Any:
@@ -166,9 +173,13 @@ BUGS: Iterable[Bug] = (
     Bug("lease dropped before the delete", _around(Ledger, "begin", _gone_at_the_call), faults=REFUSALS),
     Bug("several of a group at once", _around(GroupLine, "add", _all_may_start), fifo=True),
     Bug("a group goes on behind a retry", _around(Ledger, "wait", _waits_aside), fifo=True),
-    Bug("a newer receipt replaces the older", _instead(arrivals, "_parked", _newest_replaces), faults=("server: duplicate",)),
+    Bug(
+        "a newer receipt replaces the older",
+        _instead(arrivals, "_parked", _newest_replaces),
+        faults=("server: duplicate",),
+    ),
     Bug("exit before the flush", _instead(Stopping, "step", _exits_at_once)),
-    Bug("no heartbeats", _instead(beats, "due", _no_delivery)),
+    Bug("no heartbeats", _around(beats, "due", _never_sent)),
     Bug("the ring is not read", _instead(Dispatcher, "_hear_ring", _nothing), faults=KILLS),
     Bug(
         "an outcome of an older start counts",
@@ -180,7 +191,17 @@ BUGS: Iterable[Bug] = (
     Bug("a death is an ack", _instead(outcomes, "died", _deaths_are_acks), faults=("handler killed",)),
     Bug("a reject is a delete", _instead(outcomes, "_reject", _rejects_are_deleted)),
     Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=("poller killed",)),
-    Bug("outcomes are told once", _around(Stream, "attach", _forgets_what_it_told), faults=("poller killed",), mix="sends"),
+    Bug(
+        "outcomes are told once",
+        _around(Stream, "attach", _forgets_what_it_told),
+        faults=("poller killed",),
+        mix="sends",
+    ),
     Bug("deaths are not told to pollers", _around(Processes, "send", _deaf_to_deaths), faults=("handler killed",)),
-    Bug("a release is made twice", _around(arrivals, "adopted", _released_twice), faults=("poller killed",), mix="retries"),
+    Bug(
+        "a release is made twice",
+        _around(arrivals, "adopted", _released_twice),
+        faults=("poller killed",),
+        mix="retries",
+    ),
 )

@@ -240,6 +240,8 @@ class Faults:
         fields, refuses = server_faults.draw(kind, chance)
         world.hub.tell(f"server rule {fields}")
         world.server.service.plan.add([rule(fields)], world.hub.now)
+        if server_faults.refuses_sends(fields):
+            world.incidents.append(Incident("sends refused", world.hub.now, world.hub.now + fields["until"]))
         if refuses:
             # A refused entry ends a lease in our books; on the server it lapses later. One that is denied altogether
             # is not tried again for a while.

@@ -22,7 +22,8 @@ LOST_CALL, AGAIN = 5.0, 1.0
 SLACK = 1.0
 #: Effects of the fault plan whose victims wait for an answer in vain.
 SILENT = {"drop", "black_hole", "trickle", "delay"}
-#: Incidents of a machine whose poller may not hear what its handlers tell.
+#: Incidents that keep no poller from its heartbeats, and those of a machine whose poller may not hear its handlers.
+HARMLESS = {"handler stopped", "sends refused"}
 UNHEARD = {"stuck", "poller stopped", "host suspended"}
 
 
@@ -40,7 +41,9 @@ def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int, 
     verdict = Verdict()
     stories = facts.stories.values()
     for story in stories:
-        verdict.violations += fate(story, orders[story.number], attempts=attempts if fifo else 0, dead_letters=dead_letters)
+        verdict.violations += fate(
+            story, orders[story.number], attempts=attempts if fifo else 0, dead_letters=dead_letters
+        )
         verdict.violations += settled_after_its_outcome(story)
         verdict.violations += duplicates(story, facts, verdict.duplicates)
         verdict.violations += lapses(story, facts, verdict.lapses)
@@ -113,12 +116,20 @@ def _why_again(story: Story, before: Run, after: Run, facts: Facts) -> str:
             return "handler died before its forward was read"
     if before.outcome == "overdue":
         return "handler function overran its deadline"
+    if before.outcome == "forward" and _refused(facts, between=(before.started, after.started)):
+        return "its forward was refused for good"
     first, second = sorted((before.receives, after.receives))
     lapse = _lapse_between(story, story.given(first), story.given(second))
     if lapse is not None:
         return "lease lapsed by injection" if lapse.injected else "lease lapsed"
     # FIFO: the first receipt is dead from the moment of the second, and what is done under it does not count.
     return "SQS gave it twice at once" if story.given_twice and story.group else ""
+
+
+def _refused(facts: Facts, *, between: tuple[float, float]) -> bool:
+    """Whether SQS may have said of a message that was to be sent that it will never take it."""
+    first, last = between
+    return any(one.kind == "sends refused" and one.start <= last and one.end >= first for one in facts.incidents)
 
 
 def _lapse_between(story: Story, first: Assigned | None, second: Assigned | None) -> Lapse | None:
@@ -203,7 +214,7 @@ def _why_unheard(given: Assigned, lapse: Lapse, facts: Facts) -> str:
 
 def _disturbances(facts: Facts, machine: str) -> Iterator[Incident]:
     """What kept a machine from extending a lease."""
-    yield from (one for one in facts.incidents if one.machine in ("", machine) and one.kind != "handler stopped")
+    yield from (one for one in facts.incidents if one.machine in ("", machine) and one.kind not in HARMLESS)
     for fault in facts.faults:
         at = fault["now"]
         if facts.machines.get(fault["connection"]) == machine and fault["action"] != "ReceiveMessage":
@@ -221,8 +232,7 @@ def hangs(facts: Facts) -> Iterator[str]:
         machine = handler.partition(" ")[0]
         long = any(run.handler == handler and _end(run, facts) - run.started >= EXTENDED for run in runs)
         excused = any(
-            one.what == handler or (one.machine == machine and one.kind in UNHEARD)
-            for one in facts.incidents
+            one.what == handler or (one.machine == machine and one.kind in UNHEARD) for one in facts.incidents
         )
         if not (long or excused):
             yield f"{handler} was killed at {at - 1000:.3f} as overdue, and was not"

@@ -33,6 +33,12 @@ def draw(kind: str, chance: random.Random) -> tuple[dict[str, Any], str]:
     return fields, "refused" if fields.get("sender_fault") else ""
 
 
+def refuses_sends(fields: dict[str, Any]) -> bool:
+    """Whether messages to be sent are refused for good, so that their sources are shown again after a while."""
+    final = fields.get("sender_fault") or fields.get("shape") == "QueueDoesNotExist"
+    return bool(final) and (fields["action"] == SEND or SEND in fields["action"])
+
+
 def _when(chance: random.Random) -> str:
     return chance.choice(("before", "after"))
 

@@ -90,7 +90,9 @@ class World:
         """What the oracle says, and what was seen without it."""
         orders = {order.number: order for order in self.orders}
         attempts = self.plan.retry.attempts or ATTEMPTS
-        verdict = judge(gather(self), orders, fifo=self.plan.fifo, attempts=attempts, dead_letters=self.plan.dead_letters)
+        verdict = judge(
+            gather(self), orders, fifo=self.plan.fifo, attempts=attempts, dead_letters=self.plan.dead_letters
+        )
         verdict.violations += [*self.unfinished, *self.hub.crashes]
         for machine in self.machines:
             verdict.violations += machine.unbalanced()
