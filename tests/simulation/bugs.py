@@ -23,6 +23,7 @@ from worker.supervisor.processes import Processes
 #: Puts a bug in.
 Put = Callable[[pytest.MonkeyPatch], None]
 KILLS = ("handler killed", "poller killed", "several killed")
+POLLER, DUPLICATES = ("poller killed",), ("server: duplicate",)
 #: Calls whose answers say that they were not obeyed, or that say nothing.
 REFUSALS = ("server: fail_entries", "server: omit_entries", "server: unavailable", "server: drop")
 _DELETE = Settlement(Action.DELETE, Kind.ACK)
@@ -185,23 +186,23 @@ BUGS: Iterable[Bug] = (
         "an outcome of an older start counts",
         _instead(Dispatcher, "_current", lambda *_: True),
         fifo=True,
-        faults=("poller killed",),
+        faults=POLLER,
         mix="retries",
     ),
     Bug("a death is an ack", _instead(outcomes, "died", _deaths_are_acks), faults=("handler killed",)),
     Bug("a reject is a delete", _instead(outcomes, "_reject", _rejects_are_deleted)),
-    Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=("poller killed",)),
+    Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=POLLER),
     Bug(
         "outcomes are told once",
         _around(Stream, "attach", _forgets_what_it_told),
-        faults=("poller killed",),
+        faults=POLLER,
         mix="sends",
     ),
     Bug("deaths are not told to pollers", _around(Processes, "send", _deaf_to_deaths), faults=("handler killed",)),
     Bug(
         "a release is made twice",
         _around(arrivals, "adopted", _released_twice),
-        faults=("poller killed",),
+        faults=POLLER,
         mix="retries",
     ),
 )

@@ -21,7 +21,7 @@ ERRORS = (
 
 
 def draw(kind: str, chance: random.Random) -> tuple[dict[str, Any], str]:
-    """Fields of a rule of this kind, and whether a lease may end by it long before its time: "refused", "denied" or nothing."""
+    """Fields of a rule, and whether a lease may end by it long before its time: "refused", "denied" or nothing."""
     fields = KINDS[kind](chance)
     fields.setdefault("action", chance.choice((RECEIVE, DELETE, HIDE, SEND, [RECEIVE, *BATCHES])))
     fields["until"] = chance.choice((0.5, 4.0, 15.0)) * chance.random() + 0.1

@@ -89,10 +89,9 @@ class World:
     def verdict(self) -> Verdict:
         """What the oracle says, and what was seen without it."""
         orders = {order.number: order for order in self.orders}
+        fifo, letters = self.plan.fifo, self.plan.dead_letters
         attempts = self.plan.retry.attempts or ATTEMPTS
-        verdict = judge(
-            gather(self), orders, fifo=self.plan.fifo, attempts=attempts, dead_letters=self.plan.dead_letters
-        )
+        verdict = judge(gather(self), orders, fifo=fifo, attempts=attempts, dead_letters=letters)
         verdict.violations += [*self.unfinished, *self.hub.crashes]
         for machine in self.machines:
             verdict.violations += machine.unbalanced()
