@@ -46,6 +46,12 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
 	$(BIN)/python -m pytest -q -m system -n 2 --dist worksteal
 
+SEEDS ?= 0:5000
+JOBS ?= 2
+.PHONY: simulate
+simulate: $(VENV)/dev-installed ## worlds of SEEDS=first:behind under virtual time and faults, by JOBS=2 processes
+	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS)
+
 .PHONY: test-all
 test-all: ## the suite on every interpreter from 3.11 to 3.14 that is present
 	@$(PYTHON) tests/every_python.py

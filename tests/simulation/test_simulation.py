@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulation.bugs import BUGS, Bug
 from tests.simulation.hub import Spinning
-from tests.simulation.run import digest, simulate
+from tests.simulation.run import digest, main, simulate
 from tests.simulation.world import World
 
 #: Seeds, each of them a world with a standard and one with a FIFO queue; in parts, so that both cores have some.
@@ -86,6 +86,24 @@ def test_a_world_leaves_no_descriptor_behind() -> None:
     for seed in range(20):
         simulate(seed, fifo=bool(seed % 2))
     assert descriptors() <= before
+
+
+def test_a_failing_seed_is_told_with_the_command_that_brings_it_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make simulate` ends with 1, and prints what was broken, the end of the history, and how to see it again."""
+    BUGS[0].put(monkeypatch)
+    assert main(["--seeds", "0:2", "--standard"]) == 1
+    said = capsys.readouterr().out
+    assert "python -m tests.simulation.run --seeds 1 --standard --verbose" in said
+    assert "sqs delete of" in said
+    assert "is lost" in said
+
+
+def test_seeds_that_break_nothing_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    """By several processes too; the summary counts worlds, of which each seed has two."""
+    assert main(["--seeds", "0:3", "--jobs", "2"]) == 0
+    assert "6 worlds, 0 failed" in capsys.readouterr().out
 
 
 def descriptors() -> int:
