@@ -40,7 +40,7 @@ class Mix:
 MIXES = {
     "ordinary": Mix(),
     "quick": Mix({"ack": 90, "forward": 5, "reject": 5}, {0.002: 80, 0.05: 20}, {0: 1}),
-    "slow": Mix(takes={0.5: 20, 5.0: 30, 20.0: 15}),
+    "slow": Mix(takes={0.5: 40, 5.0: 30, 20.0: 8}),
     "retries": Mix({"ack": 90, "forward": 5, "reject": 5}, failures={0: 30, 1: 40, 3: 20, 6: 10}),
     "sends": Mix({"ack": 20, "forward": 45, "reject": 35}),
     "deaths": Mix({"ack": 60, "poison": 12, "exit": 16, "hang": 6, "deaf": 6}),

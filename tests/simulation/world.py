@@ -30,7 +30,7 @@ from worker.testing.sqs_server.queue import Queue
 #: Pids beyond what the kernel gives (2 ** 22).
 FIRST_PID = 5_000_000
 #: Seconds for everything to be settled, and for all pools to drain after that.
-QUIESCE, DRAIN = 400.0, 20.0
+QUIESCE, DRAIN = 800.0, 20.0
 #: FIFO: attempts before a message is rejected, where the settings name none (poller.boot).
 ATTEMPTS = 5
 
