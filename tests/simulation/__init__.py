@@ -20,7 +20,7 @@ What goes wrong; each world draws which of these it has, when, and what its mess
 | | receives: lost answers, duplicates, wrong MD5, missing or null members, silently empty; lapsing leases |
 | clogs.py | swizzle clogs: requests, answers and streams stick one by one, and come loose in another order |
 | application.py | functions that retry, reject, forward, raise, exit(0), crash, hang, hear no SoftTimeout, are slow |
-| plan.py | a second machine, no dead-letter queue, recycling, slow boots; bodies beyond a frame |
+| plan.py | a second machine, two pollers, no dead-letter queue, recycling, slow boots; bodies beyond a frame |
 
 What is not in it, and where it is tested instead:
 
@@ -31,5 +31,5 @@ What is not in it, and where it is tested instead:
 | SIGCHLD, PDEATHSIG, process groups, memory limits, full disks, blocked stdout | tests/system, tests/chaos |
 | garbage on a stream | tests/test_channel.py |
 | the control socket, the config file, secrets in logs | tests/supervisor, tests/config, tests/security |
-| several queues or pollers in one pool; redrive by maxReceiveCount | tests/supervisor; tests/conformance |
+| several queues in one pool; redrive by maxReceiveCount | tests/supervisor; tests/conformance |
 """

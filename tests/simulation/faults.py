@@ -85,8 +85,8 @@ class Faults:
                 process.selector.clogged.clear()
         for machine in world.machines:
             machine.heal()
-            if machine.up and machine.pool.paused:
-                machine.send_signal(signal.SIGCONT)
+            if machine.up:
+                machine.send_signal(signal.SIGCONT)  # it may have slept through a TSTP that it has yet to see
         for incident in world.incidents:
             if incident.kind in ("stuck", "poller stopped", "host suspended"):
                 incident.end = min(incident.end, world.hub.now)

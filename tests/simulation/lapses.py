@@ -38,7 +38,7 @@ def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
     # What nobody has confirmed to a poller does not count for it: it gives up a lease that SQS still keeps for a while.
     end = min(lapse.at, facts.known[lapse.receipt])
     start = max(given.at, end - facts.visibility)
-    every = _disturbances(facts, facts.machines[given.connection])
+    every = _disturbances(facts, given.connection)
     hits = [one for one in every if one.end > start and one.start < end]
     need = facts.visibility / 3 + SLACK
     if any(one.kind in ("lost call", "stuck") for one in hits):
@@ -88,9 +88,13 @@ def _why_unheard(given: Assigned, lapse: Lapse, facts: Facts) -> str:
     return next((f"the receive's answer was lost: {one.kind}" for one in stuck), "")
 
 
-def _disturbances(facts: Facts, machine: str) -> Iterator[Incident]:
-    """What kept a machine from extending a lease."""
-    yield from (one for one in facts.incidents if one.machine in ("", machine) and one.kind not in HARMLESS)
+def _disturbances(facts: Facts, connection: int) -> Iterator[Incident]:
+    """What kept a poller, or whoever came in its place, from extending a lease."""
+    machine, place = facts.machines[connection], facts.places[connection]
+    for one in facts.incidents:
+        elsewhere = one.kind == "poller down" and one.what not in ("", place)
+        if one.machine in ("", machine) and one.kind not in HARMLESS and not elsewhere:
+            yield one
     for fault in facts.faults:
         at = fault["now"]
         if facts.machines.get(fault["connection"]) == machine and fault["action"] != "ReceiveMessage":

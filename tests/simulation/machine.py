@@ -123,7 +123,8 @@ class Machine:
         del self.children[child.pid]
         if child.status and isinstance(child, PollerProcess):
             self._pollers_died = True
-            self.world.incidents.append(Incident("poller down", self.world.hub.now, machine=self.name))
+            down = Incident("poller down", self.world.hub.now, machine=self.name, what=child.place)
+            self.world.incidents.append(down)
         if self.supervisor.alive:
             self.unreaped.append(child)
 

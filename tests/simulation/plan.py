@@ -19,6 +19,7 @@ class Plan:
     fifo: bool
     machines: int
     handlers: int
+    pollers: int
     groups: int
     messages: int
     seconds: float  #: in which messages are sent
@@ -38,6 +39,7 @@ class Plan:
             handler="app:handle",
             url=url,
             handlers=self.handlers,
+            pollers=self.pollers,
             wait=self.wait,
             visibility_timeout=self.visibility,
             handler_timeout=self.handler_timeout,
@@ -55,6 +57,7 @@ def draw(chance: random.Random, *, fifo: bool, mix: str = "") -> Plan:
         fifo=fifo,
         machines=1 if fifo else chance.choice((1, 2)),
         handlers=chance.choice((1, 2, 3, 4)) if fifo else chance.choice((1, 2, 3)),
+        pollers=1 if fifo else chance.choice((1, 1, 2)),
         groups=chance.choice((1, 2, 4)),
         messages=chance.randint(15, 30),
         seconds=chance.choice((2.0, 20.0, 40.0)),

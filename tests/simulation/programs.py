@@ -72,12 +72,14 @@ class PollerProcess(Child):
 
     line: Line
     selector: SimulatedSelector
+    place = ""  #: which of its set's pollers it is
 
     def run(self) -> int:
         setup, *early = self.first_frames(POLLER_BOOT)
         if self.control.closed:
             return os.EX_TEMPFAIL
         header, (slot_fd, table_fd, stacks_fd) = setup.header, setup.fds
+        self.place = f"poller {header['number']}"
         settings = from_json(header["settings"])
         slot, table = PollerSlot(platform.map_file(slot_fd)), FragileTable(platform.map_file(table_fd))
         journal = self.machine.world.journal

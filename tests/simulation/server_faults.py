@@ -35,7 +35,7 @@ def draw(kind: str, chance: random.Random) -> tuple[dict[str, Any], str]:
 
 def refuses_sends(fields: dict[str, Any]) -> bool:
     """Whether messages to be sent are refused for good, so that their sources are shown again after a while."""
-    final = fields.get("sender_fault") or fields.get("shape") == "QueueDoesNotExist"
+    final = fields.get("sender_fault") or fields.get("shape") in ("QueueDoesNotExist", "AccessDenied")
     return bool(final) and (fields["action"] == SEND or SEND in fields["action"])
 
 

@@ -89,6 +89,7 @@ class Facts:
     releases: dict[str, list[Release]]  #: receipts: the calls that gave them back
     machines: dict[int, str]  #: by connection
     pollers: dict[int, str]  #: by connection: names of processes
+    places: dict[int, str]  #: by connection: which of its set's pollers it is
     overdue: list[tuple[str, float]]  #: handlers that were killed for a message past its deadline
     visibility: float
     wait: float
@@ -176,6 +177,7 @@ def gather(world: World) -> Facts:
         hidden=hidden,
         releases=world.journal.releases,
         machines={line.connection: process.machine.name for line, process in world.lines},
+        places={line.connection: process.place for line, process in world.lines},
         pollers={line.connection: process.name for line, process in world.lines},
         overdue=world.overdue,
         visibility=world.plan.visibility,

@@ -147,6 +147,7 @@ class World:
         line = Line(hub, server, self.url, connection=process.pid, journal=self.journal, pump=self.pump)
         self.lines.append((line, process))
         for incident in self.incidents:
-            if incident.kind == "poller down" and incident.machine == process.machine.name:
+            same = incident.machine == process.machine.name and incident.what in ("", process.place)
+            if incident.kind == "poller down" and same:
                 incident.end = min(incident.end, hub.now)
         return line
