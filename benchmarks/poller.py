@@ -33,7 +33,7 @@ import psutil
 
 from worker.channel import PROTOCOL, Channel, Frame, pair
 from worker.leases import LeaseTable
-from worker.platform import anonymous_file, map_file, now
+from worker.platform import anonymous_file, cpu_seconds, map_file, now
 from worker.policy.delivery import Received
 from worker.policy.ledger import Ledger
 from worker.policy.requests import Answer, Receive, Request
@@ -48,6 +48,8 @@ from worker.telemetry import Log
 _ROOT = Path(__file__).parents[1]
 #: Distinct messages; more than a lease table holds, so none comes again while it is held.
 _DISTINCT = 8192
+#: Settlement calls on their way at most.
+_CALLS = 32
 #: Characters of a receipt handle, as AWS's have.
 _RECEIPT = 404
 #: What is timed by --stages: actor, method.
@@ -187,6 +189,8 @@ def _loop(settings: Settings, sqs: PlayedSqs, control: Channel) -> PollerLoop:
         control=control,
         log=Log("warning", process="poller"),
         chance=random.random,
+        most_calls=_CALLS,
+        cpu=cpu_seconds,
         token=lambda: str(uuid.uuid4()),
     )
     return PollerLoop(state, PollerSlot(map_file(anonymous_file("poller", PollerSlot.size()))))

@@ -137,6 +137,8 @@ class Boot:
             log=self._log,
             chance=random.random,
             token=lambda: str(uuid.uuid4()),
+            most_calls=CONTROLS,
+            cpu=platform.cpu_seconds,
         )
         loop = PollerLoop(state, slot)
         now = state.received_at = platform.now()  # a first long poll that never returns is noticed as well
