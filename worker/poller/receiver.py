@@ -56,7 +56,7 @@ class Receiver:
         idle_until = 0.0 if state.sqs.receiving else now
         state.quiet_until = max(state.quiet_until, self._demand.quiet_until, idle_until)
         demand = self._demand
-        if count < min(state.queue.max_messages, max(1, target // 2)):
+        if count < self._worth(target):
             # A short line is none that the handlers keep full: what it waits for is on its way.
             standing = limit is not Limit.HANDLERS or state.ledger.line.count * _STANDING >= target
             state.pace.bound(limit if standing else self._supply(), now)
@@ -111,6 +111,13 @@ class Receiver:
         self._state.health.failed("receive", failure, now=now)
         self._demand.failed(failure.kind, now=now, chance=self._state.chance())
 
+    def _worth(self, target: int) -> int:
+        """Messages that a receive must be able to bring to be sent: a whole one, or half of what may be held."""
+        worth = min(self._state.queue.max_messages, target // 2)
+        if self._mean_bytes:
+            worth = min(worth, int(self._state.queue.ready_bytes / self._mean_bytes / 2))
+        return max(1, worth)
+
     def _room(self, target: int) -> tuple[int, Limit]:
         """Messages that may be asked for beyond those on their way, and what allows no more."""
         state = self._state
@@ -122,7 +129,8 @@ class Receiver:
         if self._mean_bytes:
             spare = state.queue.ready_bytes - ledger.line.bytes - self._expected * self._mean_bytes
             if spare < room * self._mean_bytes:
-                room, limit = int(spare / self._mean_bytes), Limit.BYTES
+                least = 0 if ledger.line.count or self._expected else 1  # one message of any size
+                room, limit = max(least, int(spare / self._mean_bytes)), Limit.BYTES
         free = state.table.free - self._expected
         return max(0, min(room, free)), Limit.LEASES if free < room else limit
 
