@@ -69,7 +69,7 @@ def test_frames_arrive_whole_and_in_order_wherever_the_stream_is_cut(sent: list[
 
 
 def test_large_and_small_frames_take_turns() -> None:
-    """Bodies up to 3 MiB pass in both directions at once without a loss, though the kernel takes 208 KiB at a time."""
+    """Bodies up to 3 MiB pass in both directions at once without a loss, though the kernel takes them in pieces."""
     sizes = [0, 1, 70_000, MIB, 5, 3 * MIB, 65_527, 65_536, 2 * MIB, 10]
     with two_ends() as (here, there):
         for size in sizes:
