@@ -26,6 +26,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ from worker.telemetry import Log
 _ROOT = Path(__file__).parents[1]
 #: Distinct messages; more than a lease table holds, so none comes again while it is held.
 _DISTINCT = 8192
+#: Bodies of so many bytes are made anew for each receive, so that memory is what it would be; smaller ones are shared.
+_LARGE = 16 * 1024
 #: Settlement calls on their way at most.
 _CALLS = 32
 #: Characters of a receipt handle, as AWS's have.
@@ -67,13 +70,14 @@ class PlayedSqs:
     """Implements policy.requests.Sqs: an endless queue that answers `round_trip` seconds after it was asked."""
 
     def __init__(self, size: int, round_trip: float) -> None:
-        body = b"x" * size
+        body = b"x" * (size if size < _LARGE else 0)
         attributes = {"SenderId": "AIDA", "SentTimestamp": "1763800000000", "ApproximateReceiveCount": "1"}
         attributes["ApproximateFirstReceiveTimestamp"] = "1763800000001"
         self._messages = [
             Received(str(uuid.uuid4()), random.randbytes(_RECEIPT // 2).hex(), body, attributes, {})
             for _ in range(_DISTINCT)
         ]
+        self._size = size
         self._place = 0
         self._round_trip = round_trip
         self._coming: list[tuple[float, int, Answer]] = []
@@ -96,7 +100,10 @@ class PlayedSqs:
             if place + request.count > _DISTINCT:
                 place = 0
             self._place = place + request.count
-            answer = Answer(token, request, at, messages=tuple(self._messages[place : place + request.count]))
+            messages = self._messages[place : place + request.count]
+            if self._size >= _LARGE:
+                messages = [replace(message, body=b"x" * self._size) for message in messages]
+            answer = Answer(token, request, at, messages=tuple(messages))
         else:
             self.settling += 1
             answer = Answer(token, request, at, entries=(None,) * _entries(request))
@@ -257,10 +264,14 @@ def measure(arguments: argparse.Namespace) -> None:
             handler.close()
         supervisor.close()
     resident = psutil.Process().memory_info().rss / 2**20
-    print(f"{done / took:>10,.0f} messages/s   {done * arguments.bytes / took / 1e6:,.1f} MB/s   "
-          f"{calls / max(1, done):.3f} calls/message   {done / max(1, turns):.1f} messages/turn   {resident:.0f} MiB")
-    print(f"{cpu / done * 1e6:>10.2f} us CPU/message: poller    {handling / done * 1e6:.2f}: handlers    "
-          f"{(cpu + handling) / done * 1e6:.2f}: both")
+    print(
+        f"{done / took:>10,.0f} messages/s   {done * arguments.bytes / took / 1e6:,.1f} MB/s   "
+        f"{calls / max(1, done):.3f} calls/message   {done / max(1, turns):.1f} messages/turn   {resident:.0f} MiB"
+    )
+    print(
+        f"{cpu / done * 1e6:>10.2f} us CPU/message: poller    {handling / done * 1e6:.2f}: handlers    "
+        f"{(cpu + handling) / done * 1e6:.2f}: both"
+    )
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
         print(f"{seconds / done * 1e6:>10.2f} us/message: {name}")
 
@@ -271,7 +282,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="to measure (default: %(default)s)")
     parser.add_argument("--handlers", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--bytes", type=int, default=1024, help="of a body (default: %(default)s)")
-    parser.add_argument("--polls", type=int, default=8, help="long polls at most (default: %(default)s)")
+    parser.add_argument("--polls", type=int, default=32, help="long polls at most (default: %(default)s)")
     parser.add_argument("--round-trip", type=float, default=0.0, help="seconds of a call (default: %(default)s)")
     parser.add_argument("--stages", action="store_true", help="what each actor takes")
     parser.add_argument("--profile", metavar="FILE", help="write a cProfile file")

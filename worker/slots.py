@@ -179,9 +179,7 @@ class PollerSlot:
         seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET] = now, received_at, quiet_until
         self._words[_TROUBLE], seconds[_TROUBLE_SINCE] = TROUBLES.index(trouble), trouble_since
 
-    def show(
-        self, *, limit: str, per_second: float, cpu: float, receive_seconds: float, settle_seconds: float
-    ) -> None:
+    def show(self, *, limit: str, per_second: float, cpu: float, receive_seconds: float, settle_seconds: float) -> None:
         """How fast the poller was in the last second or more, what bound it, and the round trips of its calls."""
         self._words[_LIMIT] = LIMITS.index(limit)
         seconds = self._seconds

@@ -97,7 +97,19 @@ def states() -> States:
     return States(
         shared=(Received, Settlement, Rules, RetrySettings, QueueSettings, Silent, Delete, Hide, Send, Written),
         ignored={
-            PollerState: {"queue", "table", "log", "control", "chance", "token", "counts", "health", "quiet_until", "pace", "cpu"},
+            PollerState: {
+                "queue",
+                "table",
+                "log",
+                "control",
+                "chance",
+                "token",
+                "counts",
+                "health",
+                "quiet_until",
+                "pace",
+                "cpu",
+            },
             Ledger: {"counts", "events", "rules", "news"},
             Delivery: {"tries", "message", "received_at", "size"},
             HandlerLink: {"pid", "slot", "heard_at", "service"},

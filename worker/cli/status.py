@@ -99,7 +99,10 @@ def pace_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
             f"{name}/{poller['number']}",
             poller["limit"],
             f"{poller['per_second']:,.0f}",
-            *(f"{poller[trip] * 1000:,.1f} ms" if poller[trip] else "" for trip in ("receive_seconds", "settle_seconds")),
+            *(
+                f"{poller[trip] * 1000:,.1f} ms" if poller[trip] else ""
+                for trip in ("receive_seconds", "settle_seconds")
+            ),
             f"{poller['cpu']:.2f}",
         )
         for name, queue in status["queues"].items()
@@ -112,7 +115,9 @@ def reasons(status: dict[str, Any]) -> list[str]:
     """A line for each queue that says why it is in its state, and for each poller that could be faster, how."""
     queues = status["queues"].items()
     lines = [f"{name}: {queue['reason']}" for name, queue in queues if queue.get("reason")]
-    pollers = [(f"poller {name}/{one['number']}", one.get("limit")) for name, queue in queues for one in queue["pollers"]]
+    pollers = [
+        (f"poller {name}/{one['number']}", one.get("limit")) for name, queue in queues for one in queue["pollers"]
+    ]
     return lines + [f"{poller}: {ADVICE[limit]}" for poller, limit in pollers if limit in ADVICE]
 
 
