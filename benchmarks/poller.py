@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import cProfile
-import hashlib
 import heapq
 import os
 import platform
@@ -37,7 +36,7 @@ from worker.leases import LeaseTable
 from worker.platform import anonymous_file, cpu_seconds, map_file, now
 from worker.policy.delivery import Received
 from worker.policy.ledger import Ledger
-from worker.policy.requests import Answer, Receive, Request
+from worker.policy.requests import Answer, Delete, Receive, Request
 from worker.policy.rules import Rules
 from worker.poller.loop import PollerLoop
 from worker.poller.state import PollerState
@@ -135,7 +134,7 @@ class PlayedSqs:
 
 
 def _entries(request: Request) -> int:
-    return len(getattr(request, "receipts", None) or getattr(request, "entries", ()))
+    return len(request.receipts if isinstance(request, Delete) else getattr(request, "entries", ()))
 
 
 class HandlerProcess:

@@ -195,10 +195,21 @@ class PollerSlot:
         pid, state = _pid_and_state(self._words[_PID])
         counters = dict(zip(COUNTERS, self._words[_COUNTS : _COUNTS + len(COUNTERS)], strict=True))
         seconds = self._seconds
-        trouble, since = TROUBLES[self._words[_TROUBLE]], seconds[_TROUBLE_SINCE]
-        pace = LIMITS[self._words[_LIMIT]], *seconds[_RATE : _SETTLE_TRIP + 1]
-        moved, received_at, quiet_until = seconds[_MOVED : _QUIET + 1]
-        return PollerFacts(pid, state, moved, received_at, quiet_until, counters, trouble, since, *pace)
+        return PollerFacts(
+            pid,
+            state,
+            progress=seconds[_MOVED],
+            received_at=seconds[_RECEIVED],
+            quiet_until=seconds[_QUIET],
+            counters=counters,
+            trouble=TROUBLES[self._words[_TROUBLE]],
+            trouble_since=seconds[_TROUBLE_SINCE],
+            limit=LIMITS[self._words[_LIMIT]],
+            per_second=seconds[_RATE],
+            cpu=seconds[_CPU],
+            receive_seconds=seconds[_RECEIVE_TRIP],
+            settle_seconds=seconds[_SETTLE_TRIP],
+        )
 
 
 class PollerFacts(NamedTuple):

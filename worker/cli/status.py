@@ -18,8 +18,9 @@ examples:
   worker status --socket run/worker.sock
   worker status --json | jq .queues.orders.counters.in_flight
 
-The counters are sums over all pollers a queue has had; `in flight`, `ready` and `running` are now. `limit` is what keeps
-a poller from being faster: queue (it has no more messages), polls, handlers, deletes, bytes, leases, cpu, or endpoint.
+The counters are sums over all pollers a queue has had; `in flight`, `ready` and `running` are now. `limit` is what
+keeps a poller from being faster: queue (it has no more messages), polls, handlers, deletes, bytes, leases, cpu, or
+endpoint.
 """
 
 #: Headings of the two tables; the rest of each row is right-aligned after the first two columns.

@@ -16,14 +16,14 @@ _SLOW = {FailureKind.CREDENTIALS, FailureKind.CLOCK, FailureKind.DENIED, Failure
 _WEIGHT = 0.1
 #: Seconds for which the quickest receive is remembered at least, twice as long at most: a round trip may get longer.
 _REMEMBERED = 5.0
-#: Polls of which there is one more after a round trip of full receives; doubled instead, they would overshoot and swing.
+#: One more for so many polls after a round trip of full receives; twice as many would overshoot, and swing.
 _MORE = 4
-#: Seconds beyond twice the quickest receive after which a receive has waited for messages; no way is longer than _LONGEST.
+#: Seconds beyond twice the quickest receive after which one has waited for messages; no way takes longer than _LONGEST.
 _SLACK, _LONGEST = 0.010, 0.5
 
 
 class Demand:
-    """One scout while the queue is empty; a quarter more after each round trip of full receives; fewer as they empty."""
+    """One scout while the queue is empty; a quarter more after a round trip of full receives; fewer as it empties."""
 
     def __init__(self, *, most: int, pause: float) -> None:
         self._most = most
