@@ -88,6 +88,21 @@ def test_large_and_small_frames_take_turns() -> None:
     assert [len(frame.blob) for frame in got[here]] == sizes
 
 
+@pytest.mark.parametrize("parts", [1, 3, 15, 16, 40])
+def test_a_large_frame_of_any_number_of_bodies_arrives_whole(parts: int) -> None:
+    """Few large bodies are written as they are, many in one piece; the kernel may stop in the middle of any."""
+    bodies = [bytes([number]) * (70_000 + number) for number in range(parts)]
+    with two_ends() as (here, there):
+        here.send(1, parts, bodies)
+        here.send(2, "behind it")
+        frames: list[Frame] = []
+        while len(frames) < 2:
+            here.flush()
+            frames += there.receive()
+    assert frames[0].blob == b"".join(bodies)
+    assert [frame.header for frame in frames] == [parts, "behind it"]
+
+
 WRITER = """
 import socket, sys
 from worker.channel import Channel
