@@ -36,6 +36,7 @@ def take(ledger: Ledger, handler: int, *, most: int, most_bytes: int, now: float
         room -= delivery.size
         _dispatch(ledger, delivery, handler)
         taken.append(delivery)
+    ledger.counts["attempts"] += len(taken)
     return taken
 
 
@@ -50,6 +51,7 @@ def take_suspect(ledger: Ledger, handler: int, *, now: float) -> list[Delivery]:
             continue
         ledger.line.take(suspect=True)
         _dispatch(ledger, delivery, handler)
+        ledger.counts["attempts"] += 1
         return [delivery]
     return []
 
@@ -63,7 +65,6 @@ def _dispatch(ledger: Ledger, delivery: Delivery, handler: int) -> None:
     delivery.state = State.DISPATCHED
     delivery.handler = handler
     delivery.attempts += 1
-    ledger.counts["attempts"] += 1
     ledger.table.dispatch(delivery.place, handler)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import defaultdict
 
 from worker.channel import Broken, Frame
 from worker.message import LONGEST_LEASE, Kind
 from worker.policy import outcomes
-from worker.policy.credit import BYTES, line_target
+from worker.policy.credit import BYTES, line_target, share
 from worker.policy.delivery import Action, Delivery, Settlement, State
 from worker.policy.ledger import Ledger
 from worker.poller.links import HandlerLink
@@ -72,8 +71,8 @@ class Dispatcher:
         open_links = [link for link in self.links.values() if link.room()]
         open_links.sort(key=lambda link: len(link.held))
         for place, link in enumerate(open_links):
-            share = math.ceil(ledger.line.count / (len(open_links) - place))
-            most = min(link.room(), share)
+            part = share(ledger.line.count, links=len(open_links) - place, service=link.service)
+            most = min(link.room(), part)
             deliveries = outcomes.take(ledger, link.uid, most=most, most_bytes=BYTES - link.held_bytes, now=now)
             if not deliveries:
                 return
