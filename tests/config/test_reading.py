@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.config import ConfigError, find_control_socket, load, load_text, parse_override
-from worker.config.queue_keys import QUEUE, RETRY
+from worker.config.queue_keys import BATCH, QUEUE, RETRY
 from worker.config.worker_keys import WORKER
 from worker.settings import QueueSettings, RetrySettings, Settings, from_json, to_json
 
@@ -121,10 +121,11 @@ def test_every_key_reaches_the_settings() -> None:
 
 def test_every_example_of_the_schema_is_taken() -> None:
     """The examples that complaints and the documentation show are valid themselves."""
-    alternatives = {"name", "ssm", "poll_interval"}
+    alternatives = {"name", "ssm", "poll_interval", "concurrency"}
     text = "[worker]\n" + "\n".join(key.example for key in WORKER)
     text += "\n[queues.orders]\n" + "\n".join(key.example for key in QUEUE if key.name not in alternatives)
     text += "\n[queues.orders.retry]\n" + "\n".join(key.example for key in RETRY)
+    text += "\n[queues.orders.batch]\n" + "\n".join(key.example for key in BATCH)
     read(text)
     for key in QUEUE:
         if key.name in alternatives:

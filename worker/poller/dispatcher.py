@@ -69,9 +69,16 @@ class Dispatcher:
         open_links = [link for link in self.links.values() if link.room()]
         open_links.sort(key=lambda link: len(link.held))
         for place, link in enumerate(open_links):
-            share = math.ceil(ledger.line.count / (len(open_links) - place))
-            most = min(link.room(), share)
-            deliveries = outcomes.take(ledger, link.uid, most=most, most_bytes=BYTES - link.held_bytes, now=now)
+            # Half a batch for each of two handlers would be two calls where one is enough.
+            share = max(math.ceil(ledger.line.count / (len(open_links) - place)), self._state.queue.batch.size)
+            deliveries = outcomes.take(
+                ledger,
+                link.uid,
+                most=min(link.room(), share),
+                most_bytes=link.room_bytes(),
+                places=max(1, link.slot.concurrency - len(link.held)),
+                now=now,
+            )
             if not deliveries:
                 return
             self._send(link, deliveries, now)
@@ -203,12 +210,14 @@ class Dispatcher:
     def died(self, uid: int, death: outcomes.Death, now: float) -> HandlerLink | None:
         """A handler is dead and reaped: what it still wrote counts first, the stream to its end, then the ring."""
         link = self.links.pop(uid, None)
-        running: set[int] = set()
+        running: dict[int, float] = {}
         if link is not None:
             self.readable(link, now)
             self._hear_ring(link, now)
-            running = {entry.seq for entry in link.slot.running()}
-        outcomes.died(self._state.ledger, uid, running, death=death, now=now, chance=self._state.chance())
+            running = {entry.seq: entry.deadline for entry in link.slot.running()}
+        in_time = {seq for seq, deadline in running.items() if deadline > now}
+        chance = self._state.chance()
+        outcomes.died(self._state.ledger, uid, running.keys(), death=death, now=now, chance=chance, in_time=in_time)
         return link
 
     def presume_dead(self, now: float) -> list[HandlerLink]:
@@ -247,7 +256,10 @@ class Dispatcher:
                 late = [min(link.held)]
             if running:
                 link.heard_at = now
-            for seq in set(late) - link.reported:
+            link.reported.intersection_update(late)  # what was given more time, and is late again, is told again
+            if late and not link.reported:
+                # One at a time, as the supervisor climbs its ladders: the signal goes to all that are late.
+                seq = min(late)
                 link.reported.add(seq)
                 self._state.counts["overdue"] += 1
                 self._state.control.send(ControlFrame.OVERDUE, {"handler": link.uid, "seq": seq})

@@ -24,8 +24,9 @@ def begin(pool: Pool, handler: Child, seq: int, *, now: float) -> None:
     if handler.phase not in (Phase.SERVING, Phase.LEAVING) or handler.overdue:
         return
     running = {entry.seq for entry in pool.outside.running(handler)}
-    # A ladder may wait for a message that was given more time and has ended since; the poller complains only once.
-    if handler.ladder and (handler.ladder.seq == seq or handler.ladder.seq in running):
+    ladder = handler.ladder
+    # A ladder may wait for a message that was given more time; another one, or its successor, must not wait with it.
+    if ladder and (ladder.seq == seq or (ladder.seq in running and not (ladder.rung == 0 and ladder.due > now))):
         return
     done = pool.outside.handler_facts(handler).done
     handler.ladder = Ladder(seq=seq, was_running=seq in running, done=done, due=now)
