@@ -17,7 +17,8 @@ examples:
   worker status --socket run/worker.sock
   worker status --json | jq .queues.orders.counters.in_flight
 
-The counters are sums over all pollers a queue has had; `in flight`, `ready` and `running` are now.
+The counters are sums over all pollers a queue has had; `in flight`, `ready` and `running` are now. `busy` is the time
+that handler functions took, summed over messages that ran beside each other.
 """
 
 #: Headings of the two tables; the rest of each row is right-aligned after the first two columns.
@@ -82,6 +83,8 @@ def process_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
         for handler in queue["handlers"]:
             oldest = max((entry["seconds"] for entry in handler["running"]), default=None)
             now = "" if oldest is None else f"running for {span(oldest)}"
+            if now and handler.get("places", 1) > 1:
+                now = f"{len(handler['running'])} of {handler['places']} {now}"
             figures = (f"{handler['done']:,}", f"{handler['failed']:,}", span(handler["busy_seconds"]))
             rows.append(
                 _row(f"handler {name}/{handler['number']}", handler, *figures, size(handler["resident_bytes"]), now)

@@ -62,13 +62,20 @@ def _climb(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> None:
 
 def _recovered(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> bool:
     """Whether the ladder is over, or begins anew later because `message.extend` moved the deadline."""
-    entry = next((entry for entry in pool.outside.running(handler) if entry.seq == ladder.seq), None)
+    running = {entry.seq: entry for entry in pool.outside.running(handler)}
+    entry = running.pop(ladder.seq, None)
+    done = pool.outside.handler_facts(handler).done
     if entry is None:
         # A message that had not even started when its time was up has no entry; only progress clears the handler then.
-        if ladder.was_running or pool.outside.handler_facts(handler).done != ladder.done:
-            handler.ladder = None
-        return handler.ladder is None
-    if entry.deadline > now:
+        if not ladder.was_running and done == ladder.done:
+            return False
+        handler.ladder = None
+    elif entry.deadline > now:
         ladder.rung, ladder.due, ladder.was_running = 0, entry.deadline, True
-        return True
-    return False
+    else:
+        return False
+    # The poller tells of one message at a time, and once; what became late beside it is next.
+    late = min((one.seq for one in running.values() if one.deadline <= now), default=None)
+    if late is not None:
+        handler.ladder = Ladder(seq=late, was_running=True, done=done, due=now)
+    return True
