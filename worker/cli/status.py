@@ -83,7 +83,7 @@ def process_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
         for handler in queue["handlers"]:
             oldest = max((entry["seconds"] for entry in handler["running"]), default=None)
             now = "" if oldest is None else f"running for {span(oldest)}"
-            if now and handler.get("places", 1) > 1:
+            if now and handler["places"] > 1:
                 now = f"{len(handler['running'])} of {handler['places']} {now}"
             figures = (f"{handler['done']:,}", f"{handler['failed']:,}", span(handler["busy_seconds"]))
             rows.append(
