@@ -16,7 +16,7 @@ from worker.cli import main
 from worker.cli.entry import COMMANDS
 from worker.cli.skeleton import files
 from worker.config.reading import load_text
-from worker.testing.run_inline import Kind, run_inline
+from worker.testing.run_inline import Kind, run_inline, run_inline_batch
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -170,6 +170,13 @@ def test_the_readmes_handler_runs(example: Callable[[str, str], ModuleType]) -> 
     retried = run_inline(place_order, {"id": 3, "total": 10, "wait": True})
     assert (retried.kind, retried.after) == (Kind.RETRY, 30.0)
     assert run_inline(place_order, "no JSON").kind is Kind.RETRY
+
+
+def test_the_readmes_batch_function_runs(example: Callable[[str, str], ModuleType]) -> None:
+    """It is known as one, and rejects one message of its batch alone."""
+    source = next(block for block in blocks(README, "python") if "def store" in block)
+    outcomes = run_inline_batch(example("readme_batch", source).store, [{"total": 1}, {}, {"total": 2}])
+    assert [outcome.kind for outcome in outcomes] == [Kind.ACK, Kind.REJECT, Kind.ACK]
 
 
 def test_the_readmes_tests_pass(example: Callable[[str, str], ModuleType], sqs_endpoint: str) -> None:

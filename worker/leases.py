@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 #: Deliveries one poller can hold. At 10,000 messages a second it is 400 ms of work.
 CAPACITY = 4096
+#: The same where many run at once in its handlers: 43 MB of shared memory.
+MOST_CAPACITY = 32_768
 #: Receives of a FIFO queue whose answer is awaited; each keeps its ReceiveRequestAttemptId here.
 ATTEMPTS = 32
 
@@ -57,6 +59,14 @@ class Lease(NamedTuple):
     message_id: str
     receipt: str
     group: str
+
+
+def capacity(running: int, ready: int) -> int:
+    """Records that a poller needs whose handlers run `running` messages at once and whose line holds `ready`.
+
+    As many as run may wait for their deletes.
+    """
+    return min(MOST_CAPACITY, max(CAPACITY, 2 * running + ready))
 
 
 class LeaseTable:

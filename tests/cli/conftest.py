@@ -48,6 +48,7 @@ STATUS: dict[str, Any] = {
                     "state": "busy",
                     "done": 1230,
                     "failed": 30,
+                    "places": 20,
                     "busy_seconds": 61.0,
                     "resident_bytes": 50 * 1024 * 1024,
                     "running": [{"seq": 5, "seconds": 1.0}, {"seq": 6, "seconds": 3.5}],

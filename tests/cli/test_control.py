@@ -25,7 +25,7 @@ def test_status_shows_every_queue_and_process_in_plain_lines(pool: FakePool, cap
     assert lines[3].split()[:3] == ["mail", "gave_up", "0"]
     assert lines[5].split() == ["poller", "orders/0", "running", "101", "received", "2.5", "s", "ago", "0"]
     assert lines[6].split()[:6] == ["handler", "orders/0", "busy", "102", "1,230", "30"]
-    assert "running for 3.5 s" in lines[6]
+    assert "2 of 20 running for 3.5 s" in lines[6]
     assert "50.0 MiB" in lines[6]
     assert lines[7].split() == ["poller", "limit", "messages/s", "a", "receive", "a", "settlement", "cores"]
     assert lines[8].split() == ["orders/0", "handlers", "1,234", "12.3", "ms", "0.25"]

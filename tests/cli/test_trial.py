@@ -42,7 +42,7 @@ def test_a_good_handler_function_has_no_fault(tmp_path: Path) -> None:
         ("handel = 1\n", "own_application.py"),
         ("handle = 5\n", "it is a int, not a function"),
         ("async def handle(message): pass\n", "async def"),
-        ("async def handle(message): yield\n", "async def"),
+        ("async def handle(message): yield\n", "it has a yield"),
         ("def handle(message): yield\n", "yield"),
         ("class C:\n async def __call__(self, message): pass\nhandle = C()\n", "async def"),
         ("def handle(): pass\n", "one argument, the message"),

@@ -138,7 +138,7 @@ def rest(poller: Poller) -> None:
         _keep(line, [one for one in line if one.seq in ledger.deliveries])
     for line in (ledger.line._line, ledger.line.suspects):
         _keep(line, [one for one in line if one.state not in (State.SETTLING, State.GONE)])
-    poller.dispatcher._deadlines_at = float("inf")
+    poller.dispatcher._watchman._due = float("inf")
     poller.settler._since = {}
     for gate in (poller.heartbeater._gate, *poller.settler._gates.values()):
         gate.quiet_until, gate.failures = 0.0, min(1, gate.failures)

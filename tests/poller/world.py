@@ -33,8 +33,9 @@ class PlayedHandler:
     def __init__(self, world: World, uid: int) -> None:
         self.world = world
         self.uid = uid
-        self.memory = mmap.mmap(-1, HandlerSlot.size(1))
-        self.slot = HandlerSlot(self.memory, 1)
+        self.places = world.settings.places
+        self.memory = mmap.mmap(-1, HandlerSlot.size(self.places))
+        self.slot = HandlerSlot(self.memory, self.places)
         self.slot.tell(pid=os.getpid(), state=ChildState.READY)
         self.inbox: list[Any] = []
         self.frames: list[Frame] = []
@@ -50,7 +51,7 @@ class PlayedHandler:
             self.uid,
             pid=os.getpid(),
             channel=Channel(theirs),
-            slot=HandlerSlot(self.memory, 1),
+            slot=HandlerSlot(self.memory, self.places),
             now=self.world.clock.now,
         )
         self.world.loop.dispatcher.attach(self.link, self.world.clock.now)
@@ -79,6 +80,14 @@ class PlayedHandler:
         parcel = self.inbox[0]
         self.slot.start(0, parcel.seq, now=self.world.clock.now, deadline=self.world.clock.now + 300)
         return str(parcel.id)
+
+    def start_all(self, *deadlines: float) -> list[str]:
+        """Start the oldest messages, one for each deadline (seconds from now); gives their bodies."""
+        now = self.world.clock.now
+        started = self.inbox[: len(deadlines)]
+        for place, (parcel, deadline) in enumerate(zip(started, deadlines, strict=True)):
+            self.slot.start(place, parcel.seq, now=now, deadline=now + deadline)
+        return [parcel.body.decode() for parcel in started]
 
     def finish(self, kind: Kind = Kind.ACK, *, tell: bool = True, **outcome: Any) -> None:
         """The oldest message has an outcome."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.supervisor.histories import History, queue, running
 from worker.protocol import ControlFrame
+from worker.slots import Running
 
 
 def hung(*, started: bool = True) -> History:
@@ -156,3 +157,58 @@ def test_a_complaint_about_another_message_is_heard_while_the_ladder_of_the_firs
     assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
     history.after(1.3)
     assert history.row(handler).killed
+
+
+def test_a_ladder_that_waits_gives_way_to_that_of_another_message():
+    """Two run at once: one was given more time, and must not let the other hang for as long."""
+    history = hung()
+    handler = history.handler(0)
+    complain(history)
+    row = history.row(handler)
+    row.running = [Running(7, history.now, history.now + 50), Running(8, history.now, history.now - 0.1)]
+    history.did.clear()
+    history.after(1.0)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    assert row.killed
+
+
+def test_a_ladder_that_waits_gives_way_to_a_later_complaint():
+    """The other one became late only then."""
+    history = hung()
+    handler = history.handler(0)
+    complain(history)
+    row = history.row(handler)
+    row.running = [Running(7, history.now, history.now + 50), Running(8, history.now, history.now + 5)]
+    history.after(5.1)
+    history.did.clear()
+    complain(history, 8)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    assert row.killed
+
+
+def test_a_ladder_goes_on_to_the_next_late_message_when_the_first_has_ended():
+    """Nobody tells of it once more."""
+    history = hung()
+    handler = history.handler(0)
+    complain(history)
+    row = history.row(handler)
+    row.running = [Running(8, history.now, history.now - 0.1)]
+    history.did.clear()
+    history.after(1.0)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    assert row.killed
+
+
+def test_a_ladder_that_climbs_is_not_begun_anew_by_another_message():
+    """One kill ends both."""
+    history = hung()
+    row = history.row(history.handler(0))
+    complain(history)
+    row.running = [*row.running, Running(8, history.now, history.now - 0.1)]
+    history.after(0.9)
+    complain(history, 8)
+    history.after(0.4)
+    assert row.killed

@@ -58,6 +58,7 @@ def test_status_of_a_pool_that_runs():
         "state": "busy",
         "done": 3,
         "failed": 0,
+        "places": 1,
         "busy_seconds": 1.5,
         "resident_bytes": 1 << 20,
         "running": [{"seq": 9, "seconds": 2.0}],

@@ -20,7 +20,7 @@ examples:
 
 The counters are sums over all pollers a queue has had; `in flight`, `ready` and `running` are now. `limit` is what
 keeps a poller from being faster: queue (it has no more messages), polls, handlers, deletes, bytes, leases, cpu, or
-endpoint.
+endpoint. `busy` is the time that handler functions took, summed over messages that ran beside each other.
 """
 
 #: Headings of the two tables; the rest of each row is right-aligned after the first two columns.
@@ -86,6 +86,8 @@ def process_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
         for handler in queue["handlers"]:
             oldest = max((entry["seconds"] for entry in handler["running"]), default=None)
             now = "" if oldest is None else f"running for {span(oldest)}"
+            if now and handler["places"] > 1:
+                now = f"{len(handler['running'])} of {handler['places']} {now}"
             figures = (f"{handler['done']:,}", f"{handler['failed']:,}", span(handler["busy_seconds"]))
             rows.append(
                 _row(f"handler {name}/{handler['number']}", handler, *figures, size(handler["resident_bytes"]), now)

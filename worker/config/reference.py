@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from worker.config.queue_keys import QUEUE, RECYCLE, RETRY
+from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.schema import AnySettings, Key, Type, default
 from worker.config.values import number
 from worker.config.worker_keys import WORKER
-from worker.settings import QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
 
 _INTRODUCTION = """\
 # Configuration
@@ -66,6 +66,8 @@ _AFTER = """\
 | FIFO queue (the name ends in `.fifo`): `pollers` = 1 | one poller keeps the order of all groups |
 | `ready_messages` >= `max_messages` | the ready line takes what one receive brings |
 | `retry.first` <= `retry.most` | |
+| `threads` or `concurrency`, not both | the first is for plain functions, the second for `async def` |
+| `threads` or `concurrency`, times `batch.size`, <= 4,096 | the messages that one handler process can name as running |
 | `recycle` needs `spares` >= 1 | a spare that is ready takes the place first |
 | `dead_letter` of a FIFO queue is a FIFO queue, of a standard queue a standard one | a limit of SQS |
 | URLs are `https`, or of this machine, or `allow_insecure_endpoint = true` | bodies and receipts travel on them |
@@ -86,6 +88,12 @@ _SECTIONS = (
         "also be written inline: `retry = { first = 2, most = 900 }`.",
         RETRY,
         RetrySettings,
+    ),
+    (
+        "[queues.NAME.batch]",
+        "For handler functions that take a `list[Message]`. May also be written inline: `batch = { size = 10 }`.",
+        BATCH,
+        BatchSettings,
     ),
     (
         "[queues.NAME.recycle]",

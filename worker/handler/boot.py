@@ -12,7 +12,10 @@ from typing import Any
 
 from worker.channel import PROTOCOL, Channel, Frame
 from worker.handler.application import CannotImport, load
+from worker.handler.concurrency import concurrent_loop, several
+from worker.handler.concurrent_loop import ConcurrentLoop
 from worker.handler.endings import Endings
+from worker.handler.form import form_of
 from worker.handler.links import Links, SupervisorGone
 from worker.handler.loop import Loop
 from worker.handler.run import HandlerFunction
@@ -22,7 +25,7 @@ from worker.handler.stream_thread import StreamThread
 from worker.platform import die_with_parent, leave_no_core, map_file, now, prefer_for_oom
 from worker.protocol import ControlFrame
 from worker.settings import QueueSettings, Settings, from_json
-from worker.slots import ChildState, HandlerSlot
+from worker.slots import ChildState, HandlerSlot, ring_length
 from worker.telemetry import Log
 
 #: The out-of-memory killer takes user code before the processes that hold leases.
@@ -51,7 +54,7 @@ class Refused(Exception):
 class Handler:
     """The parts of a handler process that is ready."""
 
-    loop: Loop
+    loop: Loop | ConcurrentLoop
     links: Links
     endings: Endings
 
@@ -69,17 +72,38 @@ def boot(control: Channel) -> Handler:
     _write_lines_at_once()
     slot = HandlerSlot(setup.slot, setup.concurrency)
     slot.tell(pid=os.getpid(), state=ChildState.STARTING)
-    stream = Stream()
+    stream = Stream(ring_length(setup.concurrency))
     links = Links(control, stream)
     endings = Endings(lambda: _open_log(setup), links, stream)
     os.register_at_fork(after_in_child=endings.disown)
     function = _import(setup, endings)
+    loop = _loop(function, setup.queue, slot=slot, links=links, stream=stream, alarm=alarm, endings=endings)
+    control.send(ControlFrame.READY, {"protocol": PROTOCOL})
+    links.obey(later)
+    return Handler(loop, links, endings)
+
+
+def _loop(
+    function: HandlerFunction,
+    queue: QueueSettings,
+    *,
+    slot: HandlerSlot,
+    links: Links,
+    stream: Stream,
+    alarm: Alarm,
+    endings: Endings,
+) -> Loop | ConcurrentLoop:
+    form = form_of(function)
+    if several(form, queue):
+        return concurrent_loop(
+            function, form, queue=queue, slot=slot, links=links, stream=stream, endings=endings, clock=now
+        )
     thread = StreamThread(links, stream)
     thread.start(endings.by_failure)
-    loop = Loop(
+    return Loop(
         function,
-        queue=setup.queue.name,
-        timeout=setup.queue.handler_timeout,
+        queue=queue.name,
+        timeout=queue.handler_timeout,
         slot=slot,
         links=links,
         stream=stream,
@@ -88,9 +112,6 @@ def boot(control: Channel) -> Handler:
         endings=endings,
         clock=now,
     )
-    control.send(ControlFrame.READY, {"protocol": PROTOCOL})
-    links.obey(later)
-    return Handler(loop, links, endings)
 
 
 def _first_frames(control: Channel) -> list[Frame]:
@@ -129,7 +150,7 @@ def _read_setup(frame: Frame) -> Setup:
 
 def _import(setup: Setup, endings: Endings) -> HandlerFunction:
     try:
-        function = load(setup.queue.handler, setup.settings.paths)
+        function = load(setup.queue, setup.settings.paths)
     except CannotImport as error:
         endings.leave_if_forked(failed=True)
         raise Refused(str(error)) from error.__cause__

@@ -11,13 +11,12 @@ from typing import Any
 
 from worker import platform
 from worker.channel import Channel, pair
-from worker.leases import LeaseTable
+from worker.leases import LeaseTable, capacity
 from worker.protocol import ControlFrame
 from worker.slots import ChildState, HandlerFacts, HandlerSlot, PollerFacts, PollerSlot, Running
 from worker.supervisor import reaper, spawn
 from worker.supervisor.links import Links, send_attach
 from worker.supervisor.process import Process
-from worker.supervisor.starting import CONCURRENCY
 from worker.supervisor.tree import Child, QueueSet, Role
 from worker.telemetry import COUNTERS
 
@@ -40,7 +39,8 @@ class Processes:
         """The control socket is the one descriptor that a child inherits; SETUP brings it the others."""
         with contextlib.ExitStack() as undo:
             try:
-                size = HandlerSlot.size(CONCURRENCY) if child.role is Role.HANDLER else PollerSlot.size()
+                places = child.queue_set.queue.places
+                size = HandlerSlot.size(places) if child.role is Role.HANDLER else PollerSlot.size()
                 slot = platform.anonymous_file("slot", size)
                 undo.callback(os.close, slot)
                 stacks = platform.anonymous_file("stacks", 0)
@@ -67,7 +67,7 @@ class Processes:
             link = self._links.make(number, poller=poller, handler=handler, slot=other.slot)
         except OSError as error:
             return str(error)
-        send_attach(number, link, to_poller=receiver, to_handler=other, concurrency=CONCURRENCY)
+        send_attach(number, link, to_poller=receiver, to_handler=other, concurrency=handler.queue_set.queue.places)
         if other.dead:
             self._links.dead(handler)
         return ""
@@ -86,10 +86,12 @@ class Processes:
             reaper.kill_group(child.pid)
 
     def running(self, handler: Child) -> list[Running]:
-        return self._by_uid[handler.uid].look(lambda memory: HandlerSlot(memory, CONCURRENCY).running(), [])
+        places = handler.queue_set.queue.places
+        return self._by_uid[handler.uid].look(lambda memory: HandlerSlot(memory, places).running(), [])
 
     def handler_facts(self, handler: Child) -> HandlerFacts:
-        return self._by_uid[handler.uid].look(lambda memory: HandlerSlot(memory, CONCURRENCY).look(), _NO_HANDLER)
+        places = handler.queue_set.queue.places
+        return self._by_uid[handler.uid].look(lambda memory: HandlerSlot(memory, places).look(), _NO_HANDLER)
 
     def poller_facts(self, poller: Child) -> PollerFacts:
         return self._by_uid[poller.uid].look(lambda memory: PollerSlot(memory).look(), _NO_POLLER)
@@ -125,5 +127,8 @@ class Processes:
     def _table(self, poller: Child) -> int:
         key = (poller.queue_set.uid, poller.number)
         if key not in self._tables:
-            self._tables[key] = platform.anonymous_file("leases", LeaseTable.size())
+            queue = poller.queue_set.queue
+            running = queue.places * -(-poller.queue_set.wanted // queue.pollers)
+            size = LeaseTable.size(capacity(running, queue.ready_messages))
+            self._tables[key] = platform.anonymous_file("leases", size)
         return self._tables[key]

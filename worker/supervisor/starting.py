@@ -12,9 +12,6 @@ from worker.settings import QueueSettings, Settings
 from worker.supervisor.pool import Pool
 from worker.supervisor.tree import Child, Phase, QueueSet, Role
 
-#: Messages that one handler process runs at a time.
-CONCURRENCY = 1
-
 
 def new_set(pool: Pool, config: Settings, queue: QueueSettings, *, generation: int, now: float) -> QueueSet:
     """A set without processes; the next turn starts them."""
@@ -65,7 +62,7 @@ def start_handler(pool: Pool, queue_set: QueueSet, *, now: float, chance: float)
     used = {handler.number for handler in queue_set.in_phase(Phase.STARTING, Phase.SPARE, Phase.SERVING)}
     number = next(number for number in range(len(used) + 1) if number not in used)
     child = Child(uid=next(pool.uids), role=Role.HANDLER, queue_set=queue_set, number=number, started_at=now)
-    if not _start(pool, child, {"uid": child.uid, "concurrency": CONCURRENCY}, now=now, chance=chance):
+    if not _start(pool, child, {"uid": child.uid, "concurrency": queue_set.queue.places}, now=now, chance=chance):
         return False
     queue_set.handlers[child.uid] = child
     return True

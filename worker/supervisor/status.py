@@ -93,6 +93,7 @@ def _handler(pool: Pool, handler: Child, now: float) -> dict[str, Any]:
         "state": state,
         "done": facts.done,
         "failed": facts.failed,
+        "places": handler.queue_set.queue.places,
         "busy_seconds": round(facts.busy, 3),
         "resident_bytes": facts.resident,
         "running": [{"seq": entry.seq, "seconds": round(now - entry.started, 3)} for entry in running],
