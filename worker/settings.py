@@ -40,6 +40,7 @@ class QueueSettings:
     handlers: int = field(default_factory=lambda: os.cpu_count() or 1)  #: processes
     pollers: int = 1  #: processes; a FIFO queue has one
     spares: int = 1  #: handler processes that are ready and hold nothing
+    preload: bool = False  #: a template process imports the application once and forks the handlers (Linux)
     wait: float = 10.0  #: seconds, the long poll, 0 to 20
     pause: float = 0.0  #: seconds between an empty long poll and the next
     max_messages: int = 10  #: per receive, 1 to 10

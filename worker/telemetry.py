@@ -79,6 +79,14 @@ class Log:
         """Add fields to every later line."""
         self._about.update(fields)
 
+    def close(self) -> None:
+        """Close what was opened for it; descriptor 2 stays. Nothing may be logged afterwards."""
+        if self._socket is not None:
+            self._socket.close()
+        elif self._fd > 2:
+            os.close(self._fd)
+        self._socket, self._fd = None, -1
+
     def debug(self, event: str, **fields: Any) -> None:
         self._write("debug", event, fields)
 

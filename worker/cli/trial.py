@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from worker.config import Problem
+from worker.platform import LINUX
 from worker.settings import Settings
 
 #: Seconds an application may take to import before that counts as a fault.
@@ -22,20 +23,21 @@ _LONGEST_TEXT = 500
 
 def try_import(settings: Settings, *, patience: float = _PATIENCE) -> list[Problem]:
     """One problem for each queue whose handler function a handler process could not use; empty if all is fine."""
-    verdicts: dict[str, str] = {}
+    verdicts: dict[tuple[str, bool], str] = {}
     for queue in settings.queues:
-        if queue.handler not in verdicts:
-            verdicts[queue.handler] = _try_one(queue.handler, settings.paths, patience=patience)
+        one = (queue.handler, queue.preload and LINUX)
+        if one not in verdicts:
+            verdicts[one] = _try_one(*one, settings.paths, patience=patience)
     return [
-        Problem(text=verdicts[queue.handler], file=settings.config, table=f"queues.{queue.name}", key="handler")
+        Problem(text=text, file=settings.config, table=f"queues.{queue.name}", key="handler")
         for queue in settings.queues
-        if verdicts[queue.handler]
+        if (text := verdicts[queue.handler, queue.preload and LINUX])
     ]
 
 
-def _try_one(handler: str, paths: tuple[str, ...], *, patience: float) -> str:
+def _try_one(handler: str, preload: bool, paths: tuple[str, ...], *, patience: float) -> str:
     """What is wrong with one handler function, or ""."""
-    command = [sys.executable, "-m", "worker.cli.trial", handler, *paths]
+    command = [sys.executable, "-m", "worker.cli.trial", "fork" if preload else "exec", handler, *paths]
     try:
         # A session of its own: what the application starts while it is imported is killed with it.
         with subprocess.Popen(  # noqa: S603 - this interpreter, with the config's own handler
@@ -64,17 +66,23 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Child process of try_import: argv is the handler function and the folders; a JSON line on stdout answers."""
-    from worker.handler.application import CannotImport, load  # the same judge as in a handler process
+    """Child process of try_import: argv says how handlers start, the handler function, the folders.
+
+    A JSON line on stdout answers.
+    """
+    from worker.handler.application import CannotImport, load  # the same judges as in the processes of a pool
+    from worker.template.leftovers import threads_fault
 
     answer = os.dup(1)
     os.dup2(2, 1)  # what the application prints must not be taken for the answer
-    handler, *paths = sys.argv[1:]
+    start, handler, *paths = sys.argv[1:]
     fault = ""
     try:
         load(handler, paths)
+        fault = threads_fault(handler) if start == "fork" else ""
     except CannotImport as error:
-        fault = " ".join(str(error).split())[:_LONGEST_TEXT]
+        fault = " ".join(str(error).split())
+    fault = fault[:_LONGEST_TEXT]
     # No control characters into the operator's terminal.
     shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
     os.write(answer, json.dumps({"fault": shown}).encode() + b"\n")

@@ -1,0 +1,29 @@
+"""Template process: its entry. The supervisor starts it as `python -m worker.template DESCRIPTOR`.
+
+A handler that it forks comes out of `live` as well, with the whole application imported, and goes on as any handler.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from socket import socket
+
+from worker.channel import Channel
+from worker.handler.serving import serve
+from worker.template.life import live
+
+
+def main(arguments: list[str]) -> int:
+    """In the template this does not return; in each handler it gives the exit code."""
+    if len(arguments) != 1 or not arguments[0].isdecimal():
+        sys.stderr.write("worker.template is started by `worker run`\n")
+        return os.EX_USAGE
+    fd = int(arguments[0])
+    os.set_inheritable(fd, False)
+    newborn = live(Channel(socket(fileno=fd)))
+    return serve(Channel(socket(fileno=newborn.control)), newborn.function)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
