@@ -79,14 +79,6 @@ class Log:
         """Add fields to every later line."""
         self._about.update(fields)
 
-    def close(self) -> None:
-        """Close what was opened for it; descriptor 2 stays. Nothing may be logged afterwards."""
-        if self._socket is not None:
-            self._socket.close()
-        elif self._fd > 2:
-            os.close(self._fd)
-        self._socket, self._fd = None, -1
-
     def debug(self, event: str, **fields: Any) -> None:
         self._write("debug", event, fields)
 
@@ -115,6 +107,15 @@ class Log:
                 self._fd = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
             except OSError:
                 self._asking = True  # no /proc (macOS), or a terminal of another user
+
+    def close(self) -> None:
+        """Close what was opened for it; descriptor 2 stays. Nothing may be logged afterwards."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        elif self._fd > 2:
+            os.close(self._fd)
+        self._fd = -1
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if LEVELS[level] > LEVELS[self.level]:

@@ -209,7 +209,7 @@ class History:
 
     def reap_killed(self) -> None:
         """Whoever was killed is reaped."""
-        self.die(*[child for child in self.pool.children() if self.row(child).killed], by=9)
+        self.die(*[child for child in self.pool.children() if child.pid and self.row(child).killed], by=9)
 
     def signal(self, number: signal.Signals) -> None:
         signals.handle(self.pool, number, now=self.now)

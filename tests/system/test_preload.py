@@ -175,7 +175,9 @@ def test_a_reload_imports_the_code_anew(pools: Callable[..., Pool]) -> None:
     pool.process.send_signal(signal.SIGHUP)
     eventually(lambda: pool.pids("templates") not in ([], [old]), seconds=20, why="a new template")
     # The old set's long polls may bring messages until they have returned.
-    eventually(lambda: len(pool.pids("pollers")) == len(pool.pids("templates")) == 1, seconds=20, why="the old are gone")
+    eventually(
+        lambda: len(pool.pids("pollers")) == len(pool.pids("templates")) == 1, seconds=20, why="the old are gone"
+    )
     pool.send([str(number) for number in range(20)])
     eventually(lambda: pool.effects()["newer"] == 20, seconds=10, why=f"the new code runs, {pool.effects()}")
     assert pool.stop() == 0

@@ -80,8 +80,7 @@ def process_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
                 age = f"{poller['trouble']} for {span(poller['trouble_age'])}"
             rows.append(_row(f"poller {name}/{poller['number']}", poller, "", "", "", "", age))
         for template in queue.get("templates", ()):
-            figures = ("", "", "", size(template["resident_bytes"]), "")
-            rows.append(_row(f"template {name}", template, *figures))
+            rows.append(_row(f"template {name}", template, "", "", "", size(template["resident_bytes"]), ""))
         for handler in queue["handlers"]:
             oldest = max((entry["seconds"] for entry in handler["running"]), default=None)
             now = "" if oldest is None else f"running for {span(oldest)}"
