@@ -123,6 +123,26 @@ def test_exit_hooks_run_in_handlers_and_not_in_the_template(launch: Launch):
     assert template.out.read_text() == "importedbye"
 
 
+TORN_DOWN = """
+import os
+class Held:
+    def __del__(self):
+        os.write(1, b"torn down")
+HELD = Held()
+def handle(message): pass
+print("printed", end="")
+"""
+
+
+def test_a_handler_that_ends_does_not_tear_down_what_it_shares(launch: Launch):
+    """That would write to every object, and so copy all memory that handlers have in common."""
+    template = launch(TORN_DOWN).start()
+    handler = template.fork().start()
+    handler.control.send(ControlFrame.STOP, None)
+    assert handler.end() == 0
+    assert template.out.read_text() == "printed"
+
+
 def test_a_handler_dies_of_the_supervisors_death_not_of_its_templates(launch: Launch):
     """PDEATHSIG is armed, for the right parent: a supervisor that is another process is none."""
     template = launch(APPLICATION).start()

@@ -77,13 +77,16 @@ _PRELOADING = """\
 handler. A handler then starts in milliseconds however long the import takes, and shares the memory of what was imported
 as long as it does not touch it. What the import leaves behind is inherited by every handler:
 
-| the import leaves | then |
-|---|---|
-| a thread | The template refuses: exit code 78 at the first start, an aborted reload later. The log names the thread; start it in the handler function, at the first message. Threads of numerical libraries go with `OMP_NUM_THREADS=1`. `worker check` finds them too. |
-| a connection, an event loop | Every handler gets the same one, which breaks it: a warning (`preload_shared`) names it. Make it in the handler function, at the first message. |
-| random numbers | `random` is seeded anew in every handler. Other generators are not, such as numpy's. |
-| exit hooks | They run in every handler that ends, not in the template. One that removes a folder made at import takes it from the others. |
-| large data | CPython counts references in the objects themselves, so that an object which is only read becomes the handler's own, with its page of memory. Data that all messages use at random saves about half. |
+- **Threads.** The template refuses: exit code 78 at the first start, an aborted reload later. The log names the thread;
+  start it in the handler function, at the first message. Threads of numerical libraries go with `OMP_NUM_THREADS=1`.
+  `worker check` finds threads too.
+- **Connections and event loops.** Every handler gets the same one, which breaks it: a warning (`preload_shared`) names
+  it. Make it in the handler function, at the first message.
+- **Random numbers.** `random` is seeded anew in every handler. Other generators, such as numpy's, are not.
+- **Exit hooks.** They run in every handler that ends, not in the template. One that removes a folder made at import
+  takes it from the other handlers.
+- **Large data.** CPython counts references in the objects themselves, so that an object which is only read becomes the
+  handler's own, with its page of memory. Data that messages read here and there saves about half, code nearly all.
 
 If a template dies, its handlers go on, and another one imports the application again. A reload (HUP) makes a new one.
 """

@@ -5,11 +5,13 @@ A handler that it forks comes out of `live` as well, with the whole application 
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from socket import socket
 
 from worker.channel import Channel
+from worker.handler.endings import flush_user_output
 from worker.handler.serving import serve
 from worker.template.life import live
 
@@ -21,8 +23,21 @@ def main(arguments: list[str]) -> int:
         return os.EX_USAGE
     fd = int(arguments[0])
     os.set_inheritable(fd, False)
+    codes = [os.EX_SOFTWARE]
+    # Registered before the application's exit hooks, so it runs after them, in each handler that was told to stop.
+    atexit.register(_leave, codes)
     newborn = live(Channel(socket(fileno=fd)))
-    return serve(Channel(socket(fileno=newborn.control)), newborn.function)
+    codes.append(serve(Channel(socket(fileno=newborn.control)), newborn.function))
+    return codes[-1]
+
+
+def _leave(codes: list[int]) -> None:
+    """Instead of the interpreter's teardown, which writes to every object that there is.
+
+    Each handler would copy all the memory that it shares, and in a drain all handlers would do so at once.
+    """
+    flush_user_output()
+    os._exit(codes[-1])
 
 
 if __name__ == "__main__":
