@@ -9,6 +9,14 @@ from dataclasses import dataclass, field
 NOTICED = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A call that gives a message back has left."""
+
+    at: float
+    connection: int
+
+
 @dataclass(slots=True)
 class Journal:
     """What the network saw: a sequence and the number of a receive name a receipt, as in the server's events."""
@@ -17,6 +25,7 @@ class Journal:
     known: dict[str, float] = field(default_factory=dict)  #: till when pollers knew that they had it
     owned: set[str] = field(default_factory=set)  #: written into a lease table
     hidden: dict[str, float] = field(default_factory=dict)  #: when they were given back first
+    releases: dict[str, list[Release]] = field(default_factory=dict)  #: the calls that gave them back
 
     def leased(self, receipt: str, until: float) -> None:
         """A poller has read that it has this message until then: a receive's answer, or a heartbeat's."""
@@ -28,6 +37,11 @@ class Journal:
     def recorded(self, receipt: str) -> None:
         """A poller has written it into its lease table: from here on somebody knows of it."""
         self.owned.add(label(receipt))
+
+    def released(self, receipt: str, connection: int) -> None:
+        """A poller asks to have a message shown again, now or later; no heartbeat."""
+        self.hid(receipt)
+        self.releases.setdefault(label(receipt), []).append(Release(self.clock(), connection))
 
     def hid(self, receipt: str) -> None:
         """A poller gives a message back, or has written down that it does; no heartbeat."""

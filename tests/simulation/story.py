@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.application import Run, read
+from tests.simulation.journal import Release
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -85,8 +86,10 @@ class Facts:
     known: dict[str, float]  #: receipts: till when pollers knew that they had them
     owned: set[str]  #: receipts in a lease table
     hidden: dict[str, float]  #: receipts: when a poller first gave them back
+    releases: dict[str, list[Release]]  #: receipts: the calls that gave them back
     machines: dict[int, str]  #: by connection
     pollers: dict[int, str]  #: by connection: names of processes
+    places: dict[int, str]  #: by connection: which of its set's pollers it is
     overdue: list[tuple[str, float]]  #: handlers that were killed for a message past its deadline
     visibility: float
     wait: float
@@ -172,7 +175,9 @@ def gather(world: World) -> Facts:
         known=world.journal.known,
         owned=world.journal.owned,
         hidden=hidden,
+        releases=world.journal.releases,
         machines={line.connection: process.machine.name for line, process in world.lines},
+        places={line.connection: process.place for line, process in world.lines},
         pollers={line.connection: process.name for line, process in world.lines},
         overdue=world.overdue,
         visibility=world.plan.visibility,
