@@ -7,7 +7,7 @@ from collections import deque
 
 from worker.platform import now
 from worker.policy.delivery import Received
-from worker.policy.requests import Answer, Delete, Receive, Request
+from worker.policy.requests import Answer, Delete, Look, Receive, Request
 
 
 class EndlessSqs:
@@ -34,6 +34,9 @@ class EndlessSqs:
             self.receiving += 1
             messages = tuple(self._message() for _ in range(request.count))
             answer = Answer(token, request, sent_at, messages=messages)
+        elif isinstance(request, Look):
+            self.settling += 1
+            answer = Answer(token, request, sent_at, depth=(0, 0))
         else:
             self.settling += 1
             entries = request.receipts if isinstance(request, Delete) else request.entries

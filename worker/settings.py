@@ -53,6 +53,7 @@ class QueueSettings:
     concurrency: int = 0  #: the same of an async def; 0: not said, so the handler function must be a plain one
     batch: BatchSettings = field(default_factory=BatchSettings)
     spares: int = 1  #: handler processes that are ready and hold nothing
+    preload: bool = False  #: a template process imports the application once and forks the handlers (Linux)
     wait: float = 10.0  #: seconds, the long poll, 0 to 20
     pause: float = 0.0  #: seconds between an empty long poll and the next
     max_messages: int = 10  #: per receive, 1 to 10

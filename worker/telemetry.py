@@ -111,6 +111,15 @@ class Log:
             except OSError:
                 self._asking = True  # no /proc (macOS), or a terminal of another user
 
+    def close(self) -> None:
+        """Close what was opened for it; descriptor 2 stays. Nothing may be logged afterwards."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        elif self._fd > 2:
+            os.close(self._fd)
+        self._fd = -1
+
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if LEVELS[level] > LEVELS[self.level]:
             return

@@ -40,6 +40,7 @@ STATUS: dict[str, Any] = {
                     "restarts": 0,
                 }
             ],
+            "templates": [{"pid": 103, "state": "ready", "resident_bytes": 30 * 1024 * 1024, "restarts": 1}],
             "handlers": [
                 {
                     "number": 0,

@@ -65,7 +65,7 @@ def test_status_of_a_pool_that_runs():
         "restarts": 0,
     }
     assert (spare["number"], spare["state"]) == (1, "spare")
-    assert orders == {"state": "running", "reason": "", "handlers_wanted": 1}
+    assert orders == {"state": "running", "reason": "", "handlers_wanted": 1, "templates": []}
 
 
 def test_since_is_the_age_of_the_state_and_uptime_that_of_the_pool():

@@ -75,7 +75,7 @@ def queue_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def process_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
-    """A row for each poller and handler, as PROCESS_HEADINGS say."""
+    """A row for each poller, template and handler, as PROCESS_HEADINGS say."""
     rows = []
     for name, queue in status["queues"].items():
         for poller in queue["pollers"]:
@@ -83,6 +83,8 @@ def process_rows(status: dict[str, Any]) -> list[tuple[str, ...]]:
             if poller.get("trouble"):
                 age = f"{poller['trouble']} for {span(poller['trouble_age'])}"
             rows.append(_row(f"poller {name}/{poller['number']}", poller, "", "", "", "", age))
+        for template in queue.get("templates", ()):
+            rows.append(_row(f"template {name}", template, "", "", "", size(template["resident_bytes"]), ""))
         for handler in queue["handlers"]:
             oldest = max((entry["seconds"] for entry in handler["running"]), default=None)
             now = "" if oldest is None else f"running for {span(oldest)}"

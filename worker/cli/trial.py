@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict
 
 from worker.config import Problem
+from worker.platform import LINUX
 from worker.settings import BatchSettings, QueueSettings, Settings
 
 #: Seconds an application may take to import before that counts as a fault.
@@ -26,7 +27,7 @@ def try_import(settings: Settings, *, patience: float = _PATIENCE) -> list[Probl
     verdicts: dict[tuple[object, ...], str] = {}
     problems: list[Problem] = []
     for queue in settings.queues:
-        kind = (queue.handler, queue.threads, queue.concurrency, queue.batch)
+        kind = (queue.handler, queue.threads, queue.concurrency, queue.batch, queue.preload)
         if kind not in verdicts:
             verdicts[kind] = _try_one(queue, settings, patience=patience)
         if verdicts[kind]:
@@ -40,7 +41,8 @@ def _try_one(queue: QueueSettings, settings: Settings, *, patience: float) -> st
     handler = queue.handler
     # No more than it needs: others can read a command line.
     told = {"name": queue.name, "handler": handler, "threads": queue.threads, "concurrency": queue.concurrency}
-    arguments = [json.dumps(told | {"batch": asdict(queue.batch)}), *settings.paths]
+    told |= {"batch": asdict(queue.batch), "preload": queue.preload and LINUX}
+    arguments = [json.dumps(told), *settings.paths]
     command = [sys.executable, "-m", "worker.cli.trial", *arguments]
     try:
         # A session of its own: what the application starts while it is imported is killed with it.
@@ -71,7 +73,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Child process of try_import: argv is the queue's settings and the folders; a JSON line on stdout answers."""
-    from worker.handler.application import CannotImport, load  # the same judge as in a handler process
+    from worker.handler.application import CannotImport, load  # the same judges as in the processes of a pool
+    from worker.template.leftovers import threads_fault
 
     answer = os.dup(1)
     os.dup2(2, 1)  # what the application prints must not be taken for the answer
@@ -80,8 +83,10 @@ def main() -> None:
     fault = ""
     try:
         load(queue, sys.argv[2:])
+        fault = threads_fault(queue.handler) if queue.preload else ""
     except CannotImport as error:
-        fault = " ".join(str(error).split())[:_LONGEST_TEXT]
+        fault = " ".join(str(error).split())
+    fault = fault[:_LONGEST_TEXT]
     # No control characters into the operator's terminal.
     shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
     os.write(answer, json.dumps({"fault": shown}).encode() + b"\n")

@@ -98,6 +98,14 @@ QUEUE = (
         meaning="Handler processes that are booted and idle, and take the place of one that dies at once.",
     ),
     Key(
+        name="preload",
+        type=Type.SWITCH,
+        example="preload = true",
+        meaning="Import the application once, in a template process that forks the handlers: they start at once and "
+        "share its memory. Linux only; elsewhere a warning says so and handlers start as without it. The application "
+        "must start no thread when it is imported. See [Preloading](#preloading).",
+    ),
+    Key(
         name="wait",
         type=Type.WHOLE_SECONDS,
         example="wait = 10",

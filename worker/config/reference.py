@@ -73,6 +73,27 @@ _AFTER = """\
 | URLs are `https`, or of this machine, or `allow_insecure_endpoint = true` | bodies and receipts travel on them |
 """
 
+_PRELOADING = """\
+## Preloading
+
+`preload = true` gives the queue a template: one more process, which imports the application once and forks every
+handler. A handler then starts in milliseconds however long the import takes, and shares the memory of what was imported
+as long as it does not touch it. What the import leaves behind is inherited by every handler:
+
+- **Threads.** The template refuses: exit code 78 at the first start, an aborted reload later. The log names the thread;
+  start it in the handler function, at the first message. Threads of numerical libraries go with `OMP_NUM_THREADS=1`.
+  `worker check` finds threads too.
+- **Connections and event loops.** Every handler gets the same one, which breaks it: a warning (`preload_shared`) names
+  it. Make it in the handler function, at the first message.
+- **Random numbers.** `random` is seeded anew in every handler. Other generators, such as numpy's, are not.
+- **Exit hooks.** They run in every handler that ends, not in the template. One that removes a folder made at import
+  takes it from the other handlers.
+- **Large data.** CPython counts references in the objects themselves, so that an object which is only read becomes the
+  handler's own, with its page of memory. Data that messages read here and there saves about half, code nearly all.
+
+If a template dies, its handlers go on, and another one imports the application again. A reload (HUP) makes a new one.
+"""
+
 _SECTIONS = (
     ("[worker]", "The whole pool. The table may be left out.", WORKER, Settings),
     (
@@ -110,7 +131,7 @@ def page() -> str:
     parts = [_INTRODUCTION]
     for title, text, keys, settings in _SECTIONS:
         parts.append(f"## `{title}`\n\n{text}\n\n{_table(keys, settings)}")
-    return "\n".join([*parts, _AFTER])
+    return "\n".join([*parts, _AFTER, _PRELOADING])
 
 
 def summary() -> str:

@@ -34,7 +34,7 @@ _OOM_SCORE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What the supervisor tells a handler first."""
+    """What the supervisor tells a handler, or a template, first."""
 
     settings: Settings
     queue: QueueSettings
@@ -59,24 +59,23 @@ class Handler:
     endings: Endings
 
 
-def boot(control: Channel) -> Handler:
-    """From the first frame to READY. Raises Refused, SupervisorGone."""
+def boot(control: Channel, function: HandlerFunction | None = None) -> Handler:
+    """From the first frame to READY. Raises Refused, SupervisorGone.
+
+    `function`: a template has imported it, and forked this process; else the application is imported here.
+    """
     alarm = Alarm()
     listen(alarm)
-    first, *later = _first_frames(control)
-    setup = _read_setup(first)
-    die_with_parent(setup.parent)
-    prefer_for_oom(_OOM_SCORE)
-    leave_no_core()
-    dump_stacks_to(setup.stacks)
-    _write_lines_at_once()
+    first, *later = first_frames(control)
+    setup = read_setup(first)
+    settle_in(setup)
     slot = HandlerSlot(setup.slot, setup.concurrency)
     slot.tell(pid=os.getpid(), state=ChildState.STARTING)
     stream = Stream(ring_length(setup.concurrency))
     links = Links(control, stream)
     endings = Endings(lambda: _open_log(setup), links, stream)
     os.register_at_fork(after_in_child=endings.disown)
-    function = _import(setup, endings)
+    function = function or _import(setup, endings)
     loop = _loop(function, setup.queue, slot=slot, links=links, stream=stream, alarm=alarm, endings=endings)
     control.send(ControlFrame.READY, {"protocol": PROTOCOL})
     links.obey(later)
@@ -114,7 +113,7 @@ def _loop(
     )
 
 
-def _first_frames(control: Channel) -> list[Frame]:
+def first_frames(control: Channel) -> list[Frame]:
     """SETUP, and what has come with it: a supervisor may attach a handler that is still booting."""
     arrival = poll()
     arrival.register(control.fileno(), POLLIN)
@@ -127,11 +126,12 @@ def _first_frames(control: Channel) -> list[Frame]:
             raise SupervisorGone
 
 
-def _read_setup(frame: Frame) -> Setup:
+def read_setup(frame: Frame) -> Setup:
+    """Who this process is to be. Raises Refused if it is not for us to understand."""
     header: dict[str, Any] = frame.header if isinstance(frame.header, dict) else {}
     if frame.kind != ControlFrame.SETUP or header.get("protocol") != PROTOCOL:
         theirs = header.get("protocol", "another")
-        raise Refused(f"this handler speaks protocol {PROTOCOL}, its supervisor {theirs}: restart the whole pool")
+        raise Refused(f"this process speaks protocol {PROTOCOL}, its supervisor {theirs}: restart the whole pool")
     slot_fd, stacks = frame.fds
     slot = map_file(slot_fd)
     os.close(slot_fd)
@@ -146,6 +146,19 @@ def _read_setup(frame: Frame) -> Setup:
         slot=slot,
         stacks=stacks,
     )
+
+
+def settle_in(setup: Setup) -> None:
+    """What holds for the whole life of a process that runs user code.
+
+    A handler that a template forked gets its SETUP only once it is the supervisor's child: armed any earlier, the death
+    signal would fire at the end of the process between.
+    """
+    die_with_parent(setup.parent)
+    prefer_for_oom(_OOM_SCORE)
+    leave_no_core()
+    dump_stacks_to(setup.stacks)
+    _write_lines_at_once()
 
 
 def _import(setup: Setup, endings: Endings) -> HandlerFunction:
