@@ -10,7 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any, Protocol
 
@@ -79,6 +79,10 @@ class Embedded:
         self.port = int(server.url.rpartition(":")[2])
         self.url = f"http://127.0.0.1:{self.port}"
         self._wire = Wire(self.port)
+
+    def close(self) -> None:
+        """End the connection; the server goes on."""
+        self._wire.close()
 
     def environment(self) -> dict[str, str]:
         """No account can be reached with it."""
@@ -203,8 +207,8 @@ def _fitting(bodies: Sequence[str]) -> Sequence[str]:
 @contextmanager
 def embedded(events_file: str = "") -> Iterator[Embedded]:
     """The embedded server until the block ends."""
-    with SqsServerProcess(events_file=events_file, cooldowns=False) as server:
-        yield Embedded(server)
+    with SqsServerProcess(events_file=events_file, cooldowns=False) as server, closing(Embedded(server)) as endpoint:
+        yield endpoint
 
 
 def aws(environ: Mapping[str, str] = os.environ) -> Remote:

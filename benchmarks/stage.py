@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks import tree
 from benchmarks.contender import WORKER, Contender, Job, Running, running
 from benchmarks.endpoints import Endpoint, wait_for_depth
-from benchmarks.price import dollars_per_million
 from benchmarks.rows import Case
+from worker.policy.price import dollars_per_million
 
 #: Seconds in which a contender must have handled its first messages.
 _START = 40.0

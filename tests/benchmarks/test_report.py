@@ -7,10 +7,10 @@ import math
 import pytest
 
 from benchmarks import page
-from benchmarks.price import dollars_per_million
 from benchmarks.report import markdown, ratios, tables
 from benchmarks.rows import Case, Row, from_json, to_json
 from benchmarks.targets import findings
+from worker.policy.price import dollars_per_million
 
 
 def row(contender: str, *, latency: float = 0.0, bench: str = "throughput", **figures: float) -> Row:
