@@ -25,7 +25,7 @@ def run(case: Case, stage: Stage) -> dict[str, float]:
     count = 40 if stage.quick else 300
     contender = stage.contenders[case.contender]
     with stage.job(case) as job:
-        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size))
+        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size, job.environ))
         with running(contender, job) as started:
             (poller,) = pids(wait_until_running(job.folder))["poller"]
             return _watch(job.queue_url, count, stage=stage, started=started, poller=poller)

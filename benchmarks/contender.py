@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,14 +45,16 @@ class Contender:
     name: str
     how: str  #: how it is configured, in a sentence
     commands: Callable[[Job], list[list[str]]]  #: the processes to start
-    bodies: Callable[[int, int, int], Sequence[str]]  #: from (first number, count, size): what it can read
+    #: From (first number, count, size, the job's environment): what it can read.
+    bodies: Callable[[int, int, int, Mapping[str, str]], Sequence[str]]
     rate: float = 50_000.0  #: messages a second that it will hardly reach: how many a window needs
-    attributes: Mapping[str, Any] = field(default_factory=dict)  #: message attributes that it wants
+    at_once: int = 1  #: messages that each of its processes has in hand while they wait
     supervised: bool = True  #: its roots only supervise: a kill storm spares them, as it spares nobody else
 
 
-def plain_bodies(first: int, count: int, size: int) -> Sequence[str]:
+def plain_bodies(first: int, count: int, size: int, environ: Mapping[str, str]) -> Sequence[str]:
     """The payload itself."""
+    del environ
     return [payload(number, size) for number in range(first, first + count)]
 
 
@@ -127,6 +131,9 @@ class Running:
         """Away with the whole tree: what it holds is a scratch queue."""
         tree.kill(self.roots)
         for process in self._processes:
+            # What was started in this moment; they lead sessions of their own, so nobody else is in the group.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.wait()
         self._log.close()

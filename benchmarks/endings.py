@@ -30,7 +30,7 @@ def run(case: Case, stage: Stage) -> dict[str, float]:
     contender = stage.contenders[case.contender]
     with stage.job(case, effects=True) as job:
         count = 50 if idle else 5_000
-        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size))
+        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size, job.environ))
         begin = time.monotonic()
         with running(contender, job) as started:
             first = _first_effect(job, begin, started=started)

@@ -52,7 +52,7 @@ class Endpoint(Protocol):
     def delete(self, url: str) -> None:
         """Away with it."""
 
-    def fill(self, url: str, bodies: Iterable[str], attributes: Mapping[str, Any] | None = None) -> int:
+    def fill(self, url: str, bodies: Iterable[str]) -> int:
         """Send these; how many."""
 
     def depth(self, url: str) -> int:
@@ -98,9 +98,9 @@ class Embedded:
     def delete(self, url: str) -> None:
         self._wire.ask("DeleteQueue", {"QueueUrl": url})
 
-    def fill(self, url: str, bodies: Iterable[str], attributes: Mapping[str, Any] | None = None) -> int:
+    def fill(self, url: str, bodies: Iterable[str]) -> int:
         count = 0
-        for entries in batches(bodies, attributes):
+        for entries in batches(bodies):
             answer = self._wire.ask("SendMessageBatch", {"QueueUrl": url, "Entries": entries})
             if answer is None or answer.get("Failed"):
                 raise RuntimeError(f"the server refused messages: {str(answer)[:300]}")
@@ -153,9 +153,9 @@ class Remote:
     def delete(self, url: str) -> None:
         self._sqs.delete_queue(QueueUrl=url)
 
-    def fill(self, url: str, bodies: Iterable[str], attributes: Mapping[str, Any] | None = None) -> int:
+    def fill(self, url: str, bodies: Iterable[str]) -> int:
         count = 0
-        for entries in batches(bodies, attributes):
+        for entries in batches(bodies):
             answer = self._sqs.send_message_batch(QueueUrl=url, Entries=entries)
             if answer.get("Failed"):
                 raise RuntimeError(f"messages were refused: {answer['Failed'][0]}")
@@ -180,7 +180,7 @@ class Remote:
         return 0.0
 
 
-def batches(bodies: Iterable[str], attributes: Mapping[str, Any] | None = None) -> Iterator[list[dict[str, Any]]]:
+def batches(bodies: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
     """Entries of SendMessageBatch: ten bodies at most, and no more bytes than a request may have."""
     left = iter(bodies)
     while ten := list(islice(left, 10)):
@@ -190,8 +190,6 @@ def batches(bodies: Iterable[str], attributes: Mapping[str, Any] | None = None) 
             entries: list[dict[str, Any]] = [
                 {"Id": str(place), "MessageBody": body} for place, body in enumerate(batch)
             ]
-            if attributes:
-                entries = [entry | {"MessageAttributes": dict(attributes)} for entry in entries]
             yield entries
 
 

@@ -29,7 +29,7 @@ def run(case: Case, stage: Stage) -> dict[str, float]:
     contender, wait = stage.contenders[case.contender], float(case.settings.get("wait", 10))
     seconds = wait if stage.quick else 3 * wait
     with stage.job(case) as job:
-        stage.endpoint.fill(job.queue_url, contender.bodies(0, 100, case.size))
+        stage.endpoint.fill(job.queue_url, contender.bodies(0, 100, case.size, job.environ))
         with running(contender, job) as started:
             wait_until_running(job.folder)
             wait_for_depth(stage.endpoint, job.queue_url, most=0, patience=30.0)

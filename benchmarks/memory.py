@@ -31,7 +31,7 @@ def run(case: Case, stage: Stage) -> dict[str, float]:
     contender = stage.contenders[case.contender]
     count = 1_000 if stage.quick else _MESSAGES
     with stage.job(case) as job:
-        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size))
+        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size, job.environ))
         with running(contender, job) as started:
             if not wait_for_depth(stage.endpoint, job.queue_url, most=0, patience=60.0):
                 raise NoFigure(f"the queue is not empty after 60 s: {started.gist()}")

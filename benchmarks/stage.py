@@ -20,6 +20,8 @@ from worker.policy.price import dollars_per_million
 _START = 40.0
 #: Share of the backlog that is left when a window ends at the latest: an ending queue is no load.
 _FLOOR = 0.1
+#: Messages that a window has to see, and how many times longer it may take for them.
+_ENOUGH, _SLOW = 40, 4
 #: Seconds between two looks at the queue.
 _LOOK = 0.05
 
@@ -90,7 +92,7 @@ class Stage:
         """Fill a queue, let the contender work, and measure a window of it. Raises NoFigure."""
         contender, count = self.contenders[case.contender], self.backlog(case)
         with self.job(case) as job:
-            self.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size), contender.attributes)
+            self.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size, job.environ))
             if self.endpoint.has_latency or case.latency:
                 self.endpoint.latency(case.latency)
             with running(contender, job) as started:
@@ -106,6 +108,8 @@ class Stage:
             self.endpoint.latency(case.latency)  # the count of calls begins here
         cpu, server, depth, at = started.cpu(), self.endpoint.cpu(), self.endpoint.depth(url), time.monotonic()
         self._until(url, at + self.window, floor=floor)
+        # Who does ten messages a second needs longer for a figure.
+        self._until(url, at + _SLOW * self.window, floor=depth - _ENOUGH)
         cpu, server, seconds = started.cpu() - cpu, self.endpoint.cpu() - server, time.monotonic() - at
         done = depth - self.endpoint.depth(url)
         if done <= 0 or started.ended:

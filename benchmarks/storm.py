@@ -37,7 +37,7 @@ def run(case: Case, stage: Stage) -> dict[str, float]:
     seconds = 3.0 if stage.quick else 30.0
     contender = stage.contenders[case.contender]
     # As many as are done in the storm, or the calm would be the greater part; pauses of 5 ms give 400 a second.
-    count = int(min(contender.rate, case.handlers / 0.005) * seconds * 0.6)
+    count = int(min(contender.rate, case.handlers * contender.at_once / 0.005) * seconds * 0.6)
     with stage.job(case, effects=True, visibility=_VISIBILITY) as job:
         quick = Job(
             folder=job.folder,
@@ -49,7 +49,7 @@ def run(case: Case, stage: Stage) -> dict[str, float]:
             # A killed pool's leases end when the queue says, as everybody's do; `wait` as short as that needs.
             settings={"visibility_timeout": _VISIBILITY, "wait": 1} if case.contender == "worker" else {},
         )
-        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size), contender.attributes)
+        stage.endpoint.fill(job.queue_url, contender.bodies(0, count, case.size, job.environ))
         with running(contender, quick) as started:
             kills = _strike(started, contender, seconds=seconds)
             left, calm = _calm(stage, job.queue_url, started=started)

@@ -10,15 +10,14 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks import environments
 from benchmarks.contender import Contender, Job, plain_bodies
+from benchmarks.machine import ROOT
 
 _HERE = Path(__file__).parent
-#: Message attributes that taskiq's broker reads.
 _SDK = "@aws-sdk/client-sqs@3.1169.0"
 
 
@@ -35,7 +34,7 @@ class Rival:
     commands: Callable[[Rival, Job], list[list[str]]]
     wraps: bool = True  #: whether bodies are in a form of its own
     supervised: bool = True  #: whether it starts workers again itself; else every process is a root
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    at_once: int = 1  #: messages that each of its processes has in hand while they wait
 
     @property
     def node(self) -> bool:
@@ -59,17 +58,18 @@ class Rival:
             commands=lambda job: self.commands(self, job),
             bodies=self._bodies if self.wraps else plain_bodies,
             rate=self.rate,
-            attributes=self.attributes,
+            at_once=self.at_once,
             supervised=self.supervised,
         )
 
-    def _bodies(self, first: int, count: int, size: int) -> Sequence[str]:
+    def _bodies(self, first: int, count: int, size: int, environ: Mapping[str, str]) -> Sequence[str]:
         command = [self.binary("python"), "-m", f"benchmarks.rivals.{Path(self.program).stem}", "bodies"]
         done = subprocess.run(
             [*command, *map(str, (first, count, size))],
-            cwd=_HERE.parents[1],
+            cwd=ROOT,
+            env={**environ, "PYTHONPATH": str(ROOT)},
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
         )
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -159,7 +159,7 @@ RIVALS = (
         name="celery",
         environment="celery",
         packages=_CELERY,
-        how="5.7.0, prefork, --concurrency 2, its defaults, no result backend",
+        how="5.7.0, prefork, --concurrency 2, late acks (or a kill would lose messages), no results, its defaults",
         program="celery_program.py",
         rate=50,
         commands=_celery,
@@ -168,7 +168,7 @@ RIVALS = (
         name="celery-tuned",
         environment="celery",
         packages=_CELERY,
-        how="the same with polling_interval 0.01, prefetch multiplier 20, late acks, no gossip, mingle and heartbeat",
+        how="the same with polling_interval 0.01, prefetch multiplier 20, no gossip, mingle and heartbeat",
         program="celery_program.py",
         rate=1_500,
         commands=_celery,
@@ -180,6 +180,7 @@ RIVALS = (
         how="dramatiq 2.2.1, dramatiq-sqs 0.4.4, two processes of four threads",
         program="dramatiq_program.py",
         rate=3_000,
+        at_once=4,
         commands=_dramatiq,
     ),
     Rival(
@@ -189,6 +190,7 @@ RIVALS = (
         how="taskiq 0.13.0, taskiq-aio-sqs 2.1.1, two workers, receives of ten, acks after the work",
         program="taskiq_program.py",
         rate=5_000,
+        at_once=10,
         commands=_taskiq,
     ),
     Rival(
@@ -198,6 +200,7 @@ RIVALS = (
         how="3.0.0, two copies of one SQSRoute, receives of ten",
         program="loafer_program.py",
         rate=60,
+        at_once=10,
         commands=_copies,
         supervised=False,
     ),
@@ -208,6 +211,7 @@ RIVALS = (
         how="14.2.8 on Node, two copies, handleMessage, batchSize 10",
         program="sqs_consumer.mjs",
         rate=5_000,
+        at_once=10,
         commands=_nodes,
         wraps=False,
         supervised=False,
@@ -219,6 +223,7 @@ RIVALS = (
         how="the same with handleMessageBatch, which deletes ten at a time",
         program="sqs_consumer.mjs",
         rate=9_000,
+        at_once=10,
         commands=_nodes,
         wraps=False,
         supervised=False,
