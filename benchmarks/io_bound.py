@@ -12,7 +12,7 @@ ABOUT = "a full queue, 50 ms of waiting a message"
 #: Handler processes, threads in each, coroutines in one: what the config knows of it is measured.
 _THREADS, _COROUTINES = 50, 1000
 _MANY: dict[str, object] = {
-    "threads": _COROUTINES,
+    "concurrency": _COROUTINES,
     "handler": "benchmarks.application:work_async",
     "ready_messages": 3 * _COROUTINES,
     "polls": 64,
@@ -25,6 +25,7 @@ def cases(stage: Stage) -> list[Case]:
     found = [Case(bench="io_bound", work="pause", handlers=8, variant="8 processes")]
     if known("threads"):
         found.append(_in_one_process("50 threads", {"threads": _THREADS}))
+    if known("concurrency"):
         found += [_in_one_process("1,000 coroutines", _MANY, latency=latency) for latency in (0.0, 0.010)]
     return found
 
@@ -36,5 +37,5 @@ def _in_one_process(variant: str, settings: Mapping[str, object], *, latency: fl
 def run(case: Case, stage: Stage) -> dict[str, float]:
     """One window; `share` is that of what the waiting alone allows."""
     figures = stage.load(case)
-    places = case.handlers * int(case.settings.get("threads", 1))
+    places = case.handlers * int(case.settings.get("threads", 0) or case.settings.get("concurrency", 1))
     return figures | {"in_flight": float(places), "share": figures["rate"] / (places / stage.pause)}

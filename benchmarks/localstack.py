@@ -29,7 +29,13 @@ _PATIENCE = 60.0
 
 @contextmanager
 def localstack() -> Iterator[Remote]:
-    """LocalStack with SQS alone, until the block ends. Installs it first, if it is not there."""
+    """LocalStack with SQS alone, until the block ends. Installs it first, if it is not there.
+
+    BENCH_LOCALSTACK names one that runs already, as a container does.
+    """
+    if there := os.environ.get("BENCH_LOCALSTACK"):
+        yield Remote(f"LocalStack at {there}", there, {**environment(there), "AWS_REGION": "us-east-1"})
+        return
     environments.make_python("localstack", PACKAGES)
     folder = Path(tempfile.mkdtemp(prefix="bench-localstack-"))
     with socket.socket() as probe:

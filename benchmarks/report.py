@@ -42,7 +42,7 @@ def ratios(rows: Sequence[Row], *, latency: float = 0.0, bench: str = "throughpu
     costs = {
         row.case.contender: median(row.figures["cpu_us"])
         for row in rows
-        if row.case.bench == bench and row.case.latency == latency and "cpu_us" in row.figures
+        if row.case.bench == bench and row.case.latency == latency and not row.case.variant and "cpu_us" in row.figures
     }
     ours = costs.pop("worker", math.nan)
     return {name: cost / ours for name, cost in costs.items()} if ours else {}
@@ -61,7 +61,8 @@ def _table(bench: str, rows: Sequence[Row]) -> Table:
         line = [told[name][place] for name in about]
         if with_ratio:
             ratio = compared[row.case.latency].get(row.case.contender)
-            line.append(f"{ratio:,.1f}x" if ratio else "1x" if row.figures else "-")
+            ours = row.case.contender == "worker" and row.figures and not row.case.variant
+            line.append("1x" if ours else f"{ratio:,.1f}x" if ratio and not row.case.variant else "-")
         line += [show(name, median(row.figures[name])) if name in row.figures else "-" for name in names]
         cells.append([*line, *_certainty(row)])
     return Table(bench, columns, cells, [f"{row.case.label()}: {row.failure}" for row in rows if row.failure])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.keys import known
 from benchmarks.rows import Case
 from benchmarks.stage import Stage
 
@@ -9,11 +10,15 @@ ABOUT = "a full queue of 1 KiB messages, a handler function that does nothing, e
 
 
 def cases(stage: Stage) -> list[Case]:
-    """Every contender of the stage, beside the endpoint and 10 ms away."""
+    """Every contender, beside the endpoint and 10 ms away; and our pool with boto3, once it is not the only client."""
     latencies = (0.0, 0.010) if stage.endpoint.has_latency else (0.0,)
-    return [
+    found = [
         Case(bench="throughput", contender=name, latency=latency) for latency in latencies for name in stage.contenders
     ]
+    if known("client") and not stage.quick:
+        settings = {"client": "boto3"}
+        found += [Case(bench="throughput", latency=far, variant="boto3", settings=settings) for far in latencies]
+    return found
 
 
 def run(case: Case, stage: Stage) -> dict[str, float]:

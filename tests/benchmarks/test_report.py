@@ -34,6 +34,15 @@ def test_ratios_are_of_one_run_and_one_latency() -> None:
     assert ratios(rows[1:2]) == pytest.approx({"a": math.nan}, nan_ok=True)
 
 
+def test_a_variant_of_ours_is_no_rival_and_not_us() -> None:
+    """The pool with other settings has a row, and is neither compared nor what others are compared with."""
+    variant = Row(Case(bench="throughput", variant="boto3"), {"cpu_us": [[400.0]]})
+    rows = [row("worker", cpu_us=20), row("a", cpu_us=100), variant]
+    assert ratios(rows) == {"a": 5.0}
+    (table,) = tables(rows)
+    assert [line[table.columns.index("times our CPU")] for line in table.cells] == ["1x", "5.0x", "-"]
+
+
 def test_a_table_leaves_out_what_all_rows_share() -> None:
     """Columns that tell nothing apart are not shown; CPU stands before messages a second."""
     (table,) = tables([row("worker", rate=50_000, cpu_us=20), row("a", rate=5, cpu_us=100)])

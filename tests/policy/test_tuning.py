@@ -112,6 +112,12 @@ def test_the_limit_is_what_has_no_time_left(changes: dict[str, float], begins: s
     assert limit(trial(**changes), cores=2).startswith(begins)
 
 
+def test_the_pollers_own_word_stands_beside_it() -> None:
+    """Where status names a limit, the operator sees the same word here."""
+    assert limit(trial(handlers_busy=0.97, named="handlers"), cores=2).endswith("(the pollers say: handlers)")
+    assert "say" not in limit(trial(handlers_busy=0.97), cores=2)
+
+
 def test_a_queue_holds_enough_for_a_window() -> None:
     """Twice what the last rate needs, within bounds."""
     assert backlog(1_000, seconds=4, least=500, most=60_000) == 8_000

@@ -35,6 +35,7 @@ class Trial:
     poller_busy: float | None = None  #: share of a core that the busiest poller used
     cores_busy: float | None = None  #: share of the machine's cores that anybody used
     cpu_us: float | None = None  #: CPU microseconds of the whole tree per message
+    named: str = ""  #: what the pollers themselves say holds them back
     failed: float = 0.0  #: share of messages that were retried or rejected
 
 
@@ -105,6 +106,10 @@ class Search:
 
 def limit(trial: Trial, *, cores: int) -> str:
     """What holds a pool back, in a sentence, as far as the trial tells."""
+    return _limit(trial, cores=cores) + (f" (the pollers say: {trial.named})" if trial.named else "")
+
+
+def _limit(trial: Trial, *, cores: int) -> str:
     if trial.poller_busy is not None and trial.poller_busy >= BUSY:
         return f"poller CPU: a poller uses {trial.poller_busy:.0%} of a core; more pollers would share it"
     if trial.cores_busy is not None and trial.cores_busy >= BUSY:

@@ -17,6 +17,7 @@ _CORES = os.cpu_count() or 1
 VALUES: Mapping[str, tuple[int, ...]] = {
     "handlers": tuple(sorted({1, 2, 4, 8, 16, 32, 64, _CORES, 2 * _CORES})),
     "threads": (1, 4, 16, 64, 256),
+    "concurrency": (1, 16, 64, 256, 1_000),
     "polls": (2, 4, 8, 16, 32, 64),
     "pollers": tuple(range(1, max(2, _CORES) + 1)),
     "ready_messages": (100, 300, 1_000, 3_000),
@@ -43,8 +44,10 @@ def space(settings: Settings, queue: QueueSettings) -> Space:
     dimensions = [
         Dimension(name, _within(known[name], values)) for name, values in VALUES.items() if name in known.keys() & have
     ]
-    if queue.pause:  # `poll_interval` says more than `wait` can
-        dimensions = [one for one in dimensions if one.key != "wait"]
+    left_out = {"wait"} if queue.pause else set()  # `poll_interval` says more than `wait` can
+    # Coroutines are for `async def`, threads for plain functions; the config says which it is.
+    left_out.add("threads" if getattr(queue, "concurrency", 0) else "concurrency")
+    dimensions = [one for one in dimensions if one.key not in left_out]
     start = {one.key: int(getattr(queue, one.key)) for one in dimensions}
     return Space(dimensions, start, lambda candidate: fits(settings, queue, candidate))
 

@@ -32,6 +32,7 @@ class Look:
     at: float
     counters: dict[str, int]
     busy: float  #: seconds of user code, all handlers together
+    named: str  #: what the pollers say keeps them from being faster, where this version's status tells
     pollers: dict[int, float] | None  #: CPU seconds of each poller by pid; None without psutil
     tree: float | None  #: CPU seconds of the whole pool
     machine: tuple[float, float] | None  #: CPU seconds of the machine, busy and in all
@@ -94,7 +95,10 @@ def _look(status: dict[str, Any], table: str) -> Look:
     queue = status["queues"][table]
     busy = sum(float(handler["busy_seconds"]) for handler in queue["handlers"])
     pollers, tree, machine = _cpu(int(status["pid"]), [one["pid"] for one in queue["pollers"]])
-    return Look(time.monotonic(), queue["counters"], busy, pollers, tree, machine)
+    named = {str(one.get("limit", "")) for one in queue["pollers"]} - {"", "queue"}
+    return Look(
+        time.monotonic(), queue["counters"], busy, ", ".join(sorted(named)), pollers=pollers, tree=tree, machine=machine
+    )
 
 
 def _cpu(
@@ -129,7 +133,7 @@ def _trial(first: Look, last: Look, candidate: Candidate) -> Trial:
     def grown(name: str) -> int:
         return last.counters[name] - first.counters[name]
 
-    places = candidate["handlers"] * candidate.get("threads", 1)
+    places = candidate["handlers"] * (candidate.get("concurrency", 0) or candidate.get("threads", 1))
     poller = cores = None
     if first.pollers is not None and last.pollers is not None:
         poller = max((last.pollers[pid] - first.pollers.get(pid, 0.0) for pid in last.pollers), default=0.0) / seconds
@@ -145,5 +149,6 @@ def _trial(first: Look, last: Look, candidate: Candidate) -> Trial:
         poller_busy=poller,
         cores_busy=cores,
         cpu_us=used / done * 1e6 if used is not None and done else None,
+        named=last.named,
         failed=(grown("retried") + grown("rejected")) / max(1, grown("attempts")),
     )
