@@ -46,6 +46,14 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
 	$(BIN)/python -m pytest -q -m system -n 2 --dist worksteal
 
+.PHONY: chaos
+chaos: $(VENV)/dev-installed ## a storm of kills and faults over real processes, and an oracle: make chaos CHAOS="--seconds 600 --queue fifo"
+	@$(BIN)/python -m chaos $(CHAOS)
+
+.PHONY: chaos-mutants
+chaos-mutants: $(VENV)/dev-installed ## the same with bugs put into the pool: each has to be found (a quarter of an hour)
+	@$(BIN)/python -m chaos.mutants
+
 .PHONY: test-all
 test-all: ## the suite on every interpreter from 3.11 to 3.14 that is present
 	@$(PYTHON) tests/every_python.py

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from worker.handler.stream import Stream
 from worker.message import Kind
@@ -20,8 +18,11 @@ from worker.poller.settler import Settler
 from worker.poller.stopping import Stopping
 from worker.supervisor.processes import Processes
 
+if TYPE_CHECKING:
+    import pytest  # a pool of the chaos runs takes these bugs as well, and has no pytest
+
 #: Puts a bug in.
-Put = Callable[[pytest.MonkeyPatch], None]
+Put = Callable[["pytest.MonkeyPatch"], None]
 KILLS = ("handler killed", "poller killed")
 _DELETE = Settlement(Action.DELETE, Kind.ACK)
 
