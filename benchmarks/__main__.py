@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from benchmarks.endpoints import Endpoint, aws, embedded
 from benchmarks.localstack import localstack
 from benchmarks.machine import header
 from benchmarks.options import Options, parse
-from benchmarks.rivals.catalog import installed
+from benchmarks.rivals.catalog import RIVALS, installed
 from benchmarks.rows import Row, from_json, to_json
 from benchmarks.stage import Stage
 
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         except charts.NoCharts as error:
             print(error, file=sys.stderr)
     if options.markdown:
-        options.markdown.write_text(page.fill(options.markdown.read_text(), rows, headers))
+        options.markdown.write_text(page.fill(options.markdown.read_text(), rows, headers, how=_how()))
         print(f"wrote {options.markdown}")
     return 1 if any(row.failure for row in rows) else 0
 
@@ -72,8 +73,13 @@ def _endpoint(name: str) -> Iterator[Endpoint]:
 
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[suite.Tell]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        numbers = itertools.count(1)
+        yield lambda what: print(f"{next(numbers)}/{total} {what}", file=sys.stderr, flush=True)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bar = progress.add_task("starting", total=total)
         started = False
 
@@ -95,6 +101,10 @@ def _read(paths: Sequence[Path]) -> tuple[list[Mapping[str, str]], list[Row]]:
         # The figure of a later file takes the place of an earlier one's.
         rows |= {row.case.key(): row for row in from_json(data["rows"])}
     return headers, list(rows.values())
+
+
+def _how() -> dict[str, str]:
+    return {WORKER.name: WORKER.how, **{rival.name: rival.how for rival in RIVALS}}
 
 
 def _show(headers: Sequence[Mapping[str, str]], rows: Sequence[Row]) -> None:

@@ -2,8 +2,8 @@
 
     <!-- bench: throughput -->   ...   <!-- end -->
 
-`header` and `targets` are markers too. A marker without rows keeps what stands there, so that one benchmark can be
-refreshed alone.
+`header`, `targets` and `contenders` are markers too. A marker without rows keeps what stands there, so that one
+benchmark can be refreshed alone.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ from benchmarks.targets import findings
 _PLACE = re.compile(r"<!-- bench: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
-def fill(page: str, rows: Sequence[Row], headers: Sequence[Mapping[str, str]]) -> str:
-    """The page with new results. `headers` are those of all runs that the rows come from."""
+def fill(
+    page: str, rows: Sequence[Row], headers: Sequence[Mapping[str, str]], *, how: Mapping[str, str] | None = None
+) -> str:
+    """The page with new results. `headers` are those of all runs that the rows come from, `how` tells of contenders."""
     blocks = {table.bench: markdown(table) for table in tables(rows)}
     blocks |= {"header": _headers(headers), "targets": _targets(rows)}
+    if how:
+        lines = ["| contender | configured |", "|---|---|", *[f"| {name} | {text} |" for name, text in how.items()]]
+        blocks["contenders"] = "\n".join(lines)
 
     def put(place: re.Match[str]) -> str:
         name = place[1]

@@ -67,13 +67,16 @@ def order(cases: Sequence[Case], *, passes: int, repetitions: int) -> list[tuple
 
 
 def run(runs: Iterable[tuple[Case, int]], stage: Stage, tell: Tell) -> list[Row]:
-    """Run them; a case that cannot be measured is told and noted, and the others go on."""
+    """Run them; a case that cannot be measured is noted, and the others go on. Ctrl-C ends it with what there is."""
     rows: dict[object, Row] = {}
     for case, turn in runs:
         tell(case.label())
         row = rows.setdefault(case.key(), Row(case))
         try:
             row.add(BENCHES[case.bench].run(case, stage), turn=turn)
+        except KeyboardInterrupt:
+            tell("broken off")
+            break
         except Exception as error:  # noqa: BLE001 - one contender that fails must not cost the others their figures
             row.failure = f"{type(error).__name__}: {error}"[:500]
     return list(rows.values())

@@ -60,6 +60,21 @@ def test_a_failure_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(told) == 2
 
 
+def test_a_run_that_is_broken_off_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour of figures is not thrown away by a Ctrl-C."""
+
+    def run(case: Case, stage: Stage) -> dict[str, float]:
+        if case.contender == "second":
+            raise KeyboardInterrupt
+        return {"cpu_us": 1.0}
+
+    monkeypatch.setitem(suite.BENCHES, "throughput", SimpleNamespace(run=run))  # type: ignore[misc]  # a stand-in
+    told: list[str] = []
+    runs = [(Case(bench="throughput", contender=name), 0) for name in ("first", "second", "third")]
+    rows = suite.run(runs, STAGE, told.append)
+    assert [(row.case.contender, bool(row.figures)) for row in rows] == [("first", True), ("second", False)]
+
+
 def test_batches_fit_into_requests() -> None:
     """Ten at most, and never more bytes than SQS takes, however large the bodies are."""
     assert [len(batch) for batch in batches(["x"] * 25)] == [10, 10, 5]
