@@ -46,7 +46,7 @@ _WAITING = {"_serve_controls", "_serve_receives", "_watch", "_sleep", "wait", "d
 
 
 def shares(stacks: Iterable[str], *, by_area: bool) -> list[tuple[str, float]]:
-    """Of `outer;inner COUNT` lines, without waits: the share of each area, or each innermost function, largest first."""
+    """Of `outer;inner COUNT` lines, without waits: the share of each area or innermost function, largest first."""
     found: Counter[str] = Counter()
     for line in stacks:
         stack, _, count = line.rpartition(" ")
@@ -110,7 +110,10 @@ def _record(pid: int) -> list[str]:
 
 def _threads(pid: int) -> dict[int, tuple[float, float]]:
     """CPU seconds in user code and in the kernel, by thread."""
-    return {one.id: (one.user_time, one.system_time) for one in psutil.Process(pid).threads()}
+    try:
+        return {one.id: (one.user_time, one.system_time) for one in psutil.Process(pid).threads()}
+    except psutil.NoSuchProcess:
+        return {}  # it was replaced, as a poller is that a profiler holds up too long
 
 
 def _grown(before: Mapping[int, tuple[float, float]], after: Mapping[int, tuple[float, float]]) -> dict[str, float]:
