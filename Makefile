@@ -68,6 +68,23 @@ simulate: $(VENV)/dev-installed ## worlds of SEEDS=first:behind under virtual ti
 test-all: ## the suite on every interpreter from 3.11 to 3.14 that is present
 	@$(PYTHON) tests/every_python.py
 
+# Half an hour on two cores; BENCH="throughput idle" chooses, BENCH_OPTIONS=--quick takes a look.
+.PHONY: bench
+bench: $(VENV)/dev-installed ## measure the pool: tables, JSON and charts in .bench/results
+	@mkdir -p .bench/results
+	$(BIN)/python -m benchmarks $(BENCH) --json .bench/results/bench.json --charts .bench/results $(BENCH_OPTIONS)
+
+.PHONY: bench-rivals
+bench-rivals: $(VENV)/dev-installed ## the same beside other libraries, installed from PyPI and npm into .bench
+	@mkdir -p .bench/results
+	$(BIN)/python -m benchmarks $(BENCH) --rivals all --json .bench/results/rivals.json \
+		--charts .bench/results/rivals $(BENCH_OPTIONS)
+
+.PHONY: bench-localstack
+bench-localstack: $(VENV)/dev-installed ## CPU per message against LocalStack, installed from PyPI into .bench
+	@mkdir -p .bench/results
+	$(BIN)/python -m benchmarks throughput --endpoint localstack --json .bench/results/localstack.json $(BENCH_OPTIONS)
+
 .PHONY: format
 format: $(VENV)/dev-installed ## write the code as `make lint` wants it
 	$(BIN)/ruff check --fix .
@@ -75,4 +92,4 @@ format: $(VENV)/dev-installed ## write the code as `make lint` wants it
 
 .PHONY: clean
 clean: ## remove environments, caches and builds
-	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
