@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-import select
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.aws.conftest import queue_settings, session
-from worker.aws import calls
-from worker.aws.calls import Calls
+from tests.aws.conftest import once, queue_settings
+from worker import platform
+from worker.aws import calls, lean
+from worker.aws.clients import Client
 from worker.policy.failures import FailureKind
-from worker.policy.requests import Answer, Delete, Receive
+from worker.policy.requests import Answer, Delete, Receive, Sqs
 from worker.testing.sqs_server.process import SqsServerProcess
 
 
 @pytest.fixture
-def made(aws: str, sqs: Any, monkeypatch: pytest.MonkeyPatch, sqs_server: SqsServerProcess) -> Any:
-    """Calls with one thread of each kind, short of patience, on a queue that holds ten messages."""
-    monkeypatch.setattr(calls, "POLL_GRACE", 0.2)
-    monkeypatch.setattr(calls, "CONNECT_TIMEOUT", 0.2)
-    monkeypatch.setattr(calls, "CONTROL_TIMEOUT", 0.2)
+def made(
+    aws: str,
+    sqs: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    sqs_server: SqsServerProcess,
+    client: str,
+    clients: Callable[..., Client],
+) -> Iterator[Sqs]:
+    """A client with one connection of each kind, short of patience, on a queue that holds ten messages."""
+    for module in (calls, lean):
+        monkeypatch.setattr(module, "POLL_GRACE", 0.4)
+        monkeypatch.setattr(module, "CONTROL_TIMEOUT", 0.4)
+    monkeypatch.setattr(calls, "CONNECT_TIMEOUT", 0.0)
     url = sqs.create_queue(QueueName="slow")["QueueUrl"]
     for number in range(10):
         sqs.send_message(QueueUrl=url, MessageBody=f"{number}" * 200)
-    one = session(queue_settings(url=url), endpoint_url=aws)
-    yield Calls(url, receiving=one.receiving(1), controlling=one.controlling(1), polls=1, controls=1)
+    yield clients(queue_settings(url=url, client=client, polls=1), controls=1, endpoint_url=aws).sqs(url)
     sqs_server.clear_faults()
     sqs.delete_queue(QueueUrl=url)
 
 
-def answer(made: Calls, seconds: float) -> Answer | None:
+def answer(made: Sqs, seconds: float) -> Answer | None:
     """The next answer, if it comes in time."""
-    select.select([made.fileno()], [], [], seconds)
-    return next(iter(made.answers()), None)
+    end = platform.now() + seconds
+    while platform.now() < end:
+        if found := once(made, end - platform.now()):
+            return found[0]
+    return None
 
 
-def test_a_receive_that_trickles_is_given_up_and_another_can_be_sent(made: Calls, sqs_server: SqsServerProcess) -> None:
+def test_a_receive_that_trickles_is_given_up_and_another_can_be_sent(made: Sqs, sqs_server: SqsServerProcess) -> None:
     """At 50 bytes a second it would take minutes, and a drain waits for the polls that are open."""
     sqs_server.set_faults({"effect": "trickle", "bytes_per_second": 50, "action": "ReceiveMessage", "count": 1})
     made.start(Receive(5, wait=0, visibility=30), "slow")
@@ -51,7 +62,7 @@ def test_a_receive_that_trickles_is_given_up_and_another_can_be_sent(made: Calls
     assert (found.token, len(found.messages)) == ("next", 5)
 
 
-def test_a_settlement_that_trickles_is_given_up_too(made: Calls, sqs_server: SqsServerProcess) -> None:
+def test_a_settlement_that_trickles_is_given_up_too(made: Sqs, sqs_server: SqsServerProcess) -> None:
     """Its messages are beaten and settled again while their leases last."""
     made.start(Receive(10, wait=0, visibility=30), None)
     received = answer(made, 3.0)
@@ -68,7 +79,7 @@ def test_a_settlement_that_trickles_is_given_up_too(made: Calls, sqs_server: Sqs
     assert (done.token, done.failure, done.entries) == ("again", None, (None,) * len(delete.receipts))
 
 
-def test_an_answer_in_time_is_told_once(made: Calls) -> None:
+def test_an_answer_in_time_is_told_once(made: Sqs) -> None:
     """Whatever the clock says afterwards."""
     made.start(Receive(10, wait=0, visibility=30), "quick")
     found = answer(made, 3.0)

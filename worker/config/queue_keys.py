@@ -135,6 +135,14 @@ QUEUE = (
         meaning="The IAM role that is assumed for this queue, for instance one of another account.",
     ),
     Key(
+        name="client",
+        type=Type.TEXT,
+        choices=("auto", "lean", "boto3"),
+        example='client = "boto3"',
+        meaning="What speaks with SQS: `lean` is our own client, `boto3` costs ten times the CPU per message. `auto` "
+        "takes boto3 only where that is needed, for instance behind a proxy. A log line says which and why.",
+    ),
+    Key(
         name="polls",
         type=Type.NUMBER,
         example="polls = 8",
