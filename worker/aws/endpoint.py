@@ -78,7 +78,7 @@ def needs_boto3(session: botocore.session.Session, endpoint: Endpoint) -> str:
         return "the endpoint's URL has more than a host, a port and a path"
     if not (endpoint.host.isascii() and _PLAIN_PATH.fullmatch(parts.path)):
         return "the endpoint's URL has a host or a path out of the ordinary"
-    if get_environ_proxies(endpoint.url):
+    if get_environ_proxies(endpoint.url).get(parts.scheme):
         return "a proxy is set for the endpoint"
     if "fips" in endpoint.region:
         return f"{endpoint.region} is a name for a region that only boto3 resolves"

@@ -93,7 +93,7 @@ class Lane:
                 exchange = self._waiting.popleft()
                 exchange.done(exchange, credentials)
                 continue
-            line = self._line(fresh=self._waiting[0].fresh)
+            line = self._line(self._waiting[0])
             if line is None:
                 return
             exchange = line.exchange = self._waiting.popleft()
@@ -147,13 +147,15 @@ class Lane:
 
     # --- a connection for a request
 
-    def _line(self, *, fresh: bool) -> Line | None:
+    def _line(self, exchange: Exchange) -> Line | None:
         """One that rests, or a new one; None while all are busy."""
+        fresh = exchange.fresh
         if fresh and self._resting and len(self._lines) >= self._most:
             self._close(self._resting[0])
         while self._resting and not fresh:
             line = self._resting.pop()
-            if platform.now() - line.rests_since < _RESTED or line.connection.alive():
+            # A look costs two microseconds, and an end that has come already is worth them where it would be a failure.
+            if (exchange.repeatable and platform.now() - line.rests_since < _RESTED) or line.connection.alive():
                 return line
             self._close(line)
         if len(self._lines) >= self._most:
