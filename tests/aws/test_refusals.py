@@ -27,7 +27,9 @@ NAMES = st.one_of(
     st.text(max_size=12),
 )
 TYPES = st.one_of(st.none(), NAMES, NAMES.map("com.amazonaws.sqs#{}".format))
-TEXTS = st.one_of(st.none(), st.text(max_size=60), st.just("Signature expired: x is now earlier than y"), st.integers())
+TEXTS = st.one_of(
+    st.none(), st.text(max_size=60), st.just("Signature expired: x is now earlier than y"), st.integers(-(2**60), 2**60)
+)
 QUERY = st.one_of(
     st.none(), st.sampled_from(["AWS.SimpleQueueService.NonExistentQueue;Sender", ";Sender", "a;b;c", "a;", "plain"])
 )

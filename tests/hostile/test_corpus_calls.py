@@ -205,6 +205,7 @@ def warned(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict
     root = logging.getLogger()
     before = list(root.handlers)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(root, "handlers", [])  # pollers that earlier tests began have theirs here
         patch.setattr(warnings, "formatwarning", warnings.formatwarning)
         patch.setattr(warnings, "showwarning", warnings.showwarning)
         tell_warnings(Log(human=False, process="poller"))

@@ -70,9 +70,15 @@ class Lane:
         exchange.give_up_at = platform.now() + exchange.patience
         self._soonest = min(self._soonest, exchange.give_up_at)
         self._waiting.append(exchange)
-        self.assign()
+        self._assign_all()
 
-    def assign(self) -> None:
+    def wake(self) -> None:
+        """Addresses or credentials have come, or were refused."""
+        for line in [one for one in self._lines if one.exchange and one.connection.phase is Phase.CLOSED]:
+            self._connect(line)
+        self._assign_all()
+
+    def _assign_all(self) -> None:
         """Give connections to what waits."""
         if self._assigning:
             return  # a request that failed at once: the loop below goes on
@@ -83,8 +89,6 @@ class Lane:
             self._assigning = False
 
     def _assign(self) -> None:
-        for asking in [one for one in self._lines if one.exchange and one.connection.phase is Phase.CLOSED]:
-            self._connect(asking)
         while self._waiting:
             credentials = self._route.credentials.current()
             if credentials is None:
@@ -226,7 +230,7 @@ class Lane:
             self._close(line)
         exchange.done(exchange, reply)
         if self._waiting:
-            self.assign()
+            self._assign_all()
 
     def _broken(self, line: Line, error: Broken) -> None:
         connection, exchange = line.connection, line.exchange
@@ -240,7 +244,7 @@ class Lane:
             exchange.fresh, line.exchange = True, None
             self._close(line)
             self._waiting.appendleft(exchange)
-            self.assign()
+            self._assign_all()
             return
         self._fail(line, classify((error.code,), f"{self._route.url}: {error}"))
 
@@ -266,7 +270,7 @@ class Lane:
         if exchange is not None:
             exchange.done(exchange, failure)
         if self._waiting:
-            self.assign()
+            self._assign_all()
 
     def _limit(self, line: Line, limit: float) -> None:
         line.limit = limit

@@ -80,11 +80,8 @@ class LeanSqs:
         """One call that waits for its answer: for the start, where there is nothing else to do. Raises Refused."""
         results: list[Reply | Failure] = []
         self._control(action, Body.of(members), lambda _, result: results.append(result))
-        poll = select.poll()
-        poll.register(self.fileno(), select.POLLIN)
         while not results:
-            seconds = self._transport.due(platform.now())
-            poll.poll(min(seconds, 1.0) * 1000 if seconds > 0 else 0)
+            select.select([self], [], [], max(0.0, min(1.0, self._transport.due(platform.now()))))
             self._transport.drive()
         try:
             return _content(results[0])

@@ -26,7 +26,7 @@ class Transport:
         """`source` gives the credentials. Raises OSError for a CA bundle that is none."""
         context = _context(endpoint.bundle) if endpoint.tls else None
         # An epoll or a kqueue can itself be waited for: one descriptor stands for all connections.
-        self._selector: selectors.EpollSelector = selectors.DefaultSelector()  # type: ignore[assignment]
+        self._selector: selectors.EpollSelector = selectors.DefaultSelector()  # type: ignore[assignment]  # typed as its parent
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -83,7 +83,7 @@ class Transport:
         with contextlib.suppress(BlockingIOError):
             self._woken.recv(4096)
         for lane in self._lanes:
-            lane.assign()
+            lane.wake()
 
     def _wake(self) -> None:
         # Full: the loop is awake. Closed: nobody waits any more.
