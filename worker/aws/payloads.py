@@ -64,7 +64,7 @@ def _text(attribute: dict[str, Any]) -> dict[str, str]:
     return {
         key: base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
         for key, value in attribute.items()
-        if key in ("DataType", "StringValue", "BinaryValue")
+        if value is not None and key in ("DataType", "StringValue", "BinaryValue")
     }
 
 
