@@ -5,6 +5,12 @@
 The SQS server runs in a process of its own. This process receives ten messages a call and deletes them ten a call, as a
 poller does, and nothing else; its CPU time (user and system) is divided by the messages. With --tls a terminator in a
 third process stands between them. The clients take turns, round by round; medians are shown.
+
+Measured 2026-11 on 2 shared cores of an AMD EPYC, Python 3.11.7, bodies of 1 KiB, with other work on the machine (load
+24): lean 14 us at 0 ms and at 10 ms a call, boto3 143 and 150; over TLS 1.3 21 and 20 against 171 and 209. Of the lean
+client's 14, 1.7 are MD5 sums, 3.7 the rest of what is done in Python with a message and its share of signing, parsing
+and JSON; the rest is the kernel's. With less load (9) it moved 18,000 messages a second at 10 ms a call over 32
+connections of each kind, boto3 5,300. Run it again before you quote it; ratios say more than microseconds.
 """
 
 from __future__ import annotations
