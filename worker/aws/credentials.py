@@ -46,6 +46,15 @@ class LiveCredentials(Credentials):
         """A botocore hook (after-call): credentials that AWS refuses are looked for anew."""
         error = parsed.get("Error") if isinstance(parsed, dict) else None
         if error and classify((str(error.get("Code")),), str(error.get("Message"))).kind is FailureKind.CREDENTIALS:
-            with self._lock:
-                if platform.now() >= self._search_at:
-                    self._found = None
+            self.refused()
+
+    def refused(self) -> None:
+        """AWS does not take them: the next request looks for others, unless that was done a moment ago."""
+        with self._lock:
+            if platform.now() >= self._search_at:
+                self._found = None
+
+    @property
+    def found(self) -> Any:
+        """What was found last, which may know when it expires; None if there is nothing."""
+        return self._found

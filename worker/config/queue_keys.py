@@ -166,12 +166,21 @@ QUEUE = (
         meaning="The IAM role that is assumed for this queue, for instance one of another account.",
     ),
     Key(
+        name="client",
+        type=Type.TEXT,
+        choices=("auto", "lean", "boto3"),
+        example='client = "boto3"',
+        meaning="What speaks with SQS: `lean` is our own client, `boto3` costs ten times the CPU per message. `auto` "
+        "takes boto3 only where that is needed, for instance behind a proxy. A log line says which and why.",
+    ),
+    Key(
         name="polls",
         type=Type.NUMBER,
         example="polls = 32",
         least=1,
         most=64,
-        meaning="Long polls that a poller has open at a time, at most; an idle one has one, a busy one what it needs.",
+        meaning="Long polls that a poller has open at a time, at most; an idle one has one, a busy one what it needs, "
+        "16 at most with boto3.",
     ),
     Key(
         name="ready_messages",

@@ -81,11 +81,15 @@ class Answer:
 
 
 class Sqs(Protocol):
-    """Calls to SQS that never block: they are started, and their answers are fetched when `fileno` is readable."""
+    """Calls to SQS that never block: they are started, and their answers are fetched when `fileno` is readable.
+
+    answers() may do a client's own work as well, so it is called whenever `fileno` is readable or due() says so.
+    """
 
     def start(self, request: Request, token: object) -> None: ...
     def answers(self) -> list[Answer]: ...
     def fileno(self) -> int: ...
+    def due(self, now: float) -> float: ...  # seconds till answers() has something to do though nothing is readable
     @property
     def receiving(self) -> int: ...  # receives on their way
     @property

@@ -70,6 +70,7 @@ class PollerLoop:
             self.receiver.step(now, target=self.dispatcher.target()),
             self.lookout.step(now),
             self.stopping.step(now),
+            state.sqs.due(now),  # after the actors, who may have sent something
         )
         self._tell_log()
         # Progress is shown to the supervisor well within the third of a visibility timeout it allows.
@@ -86,8 +87,7 @@ class PollerLoop:
             now = platform.now()
             self._news = True
             if key.data == "sqs":
-                for answer in self._state.sqs.answers():
-                    self.answered(answer, now)
+                self._take_answers(now)
             elif key.data == "control":
                 for frame in self._state.control.receive():
                     self.order(frame, now)
@@ -96,7 +96,15 @@ class PollerLoop:
                     self.stopping.orphaned(now)
             else:
                 self._stream(key.data, mask, now)
+        now = platform.now()
+        if self._state.sqs.due(now) <= 0:
+            self._take_answers(now)
         self._watch_links()
+
+    def _take_answers(self, now: float) -> None:
+        for answer in self._state.sqs.answers():
+            self._news = True
+            self.answered(answer, now)
 
     def answered(self, answer: Answer, now: float) -> None:
         """An answer of SQS goes to the actor that asked."""

@@ -31,7 +31,8 @@ class PollerState:
     health: Health = field(default_factory=Health)
     beats_fail: bool = False  #: heartbeats of leases that we hold do not get through
     pace: Pace = field(default_factory=Pace)
-    most_calls: int = 8  #: settlement calls on their way at most: what the client can make at a time
+    most_polls: int = 64  #: receives on their way at most, whatever the queue's settings allow: what the client can do
+    most_calls: int = 8  #: the same of settlement calls
     cpu: Callable[[], float] = field(default=lambda: 0.0)  #: seconds of CPU that the process has used
     paused: bool = False
     draining: bool = False
