@@ -190,6 +190,7 @@ BUGS: Iterable[Bug] = (
         mix="retries",
     ),
     Bug("a death is an ack", _instead(outcomes, "died", _deaths_are_acks), faults=("handler killed",)),
+    Bug("no quarantine", _instead(outcomes, "CRASHES", 1_000_000), mix="deaths"),
     Bug("a reject is a delete", _instead(outcomes, "_reject", _rejects_are_deleted)),
     Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=POLLER),
     Bug(

@@ -68,6 +68,19 @@ def broken(seed: int, bug: Bug) -> bool:
     return bool(world.verdict().violations)
 
 
+def test_every_kind_of_fault_strikes() -> None:
+    """None of them is in the list only: each hits somebody, in a world that has no other."""
+    kinds = World(0, fifo=False).faults.kinds()
+    assert not {kind for kind in kinds if not any(struck(seed, kind) for seed in range(8))}
+
+
+def struck(seed: int, kind: str) -> bool:
+    """Whether a world in which nothing else goes wrong had this fault."""
+    world = World(seed, fifo=False, only=frozenset({kind}))
+    world.run()
+    return world.faults.injected[kind] > 0
+
+
 def test_a_world_without_faults_needs_no_excuse() -> None:
     """Nothing happens twice, no lease lapses and no receive count is burnt, though handlers crash, hang and retry."""
     for seed in range(20):
