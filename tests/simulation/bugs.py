@@ -18,7 +18,9 @@ from worker.poller import boot
 from worker.poller.dispatcher import Dispatcher
 from worker.poller.settler import Settler
 from worker.poller.stopping import Stopping
+from worker.supervisor import stopping
 from worker.supervisor.processes import Processes
+from worker.supervisor.tree import Budget, QueueSet
 
 #: Puts a bug in.
 Put = Callable[[pytest.MonkeyPatch], None]
@@ -163,6 +165,15 @@ def _released_twice(original: Any) -> Any:
     return adopted
 
 
+def _killed_at_once(original: Any) -> Any:
+    """What is to drain gets no time."""
+
+    def retire(queue_set: QueueSet, times: Budget) -> None:
+        original(queue_set, replace(times, kill_at=0.0))
+
+    return retire
+
+
 def _nothing(*_: Any, **__: Any) -> None:
     """Instead of what should be done."""
 
@@ -190,6 +201,7 @@ BUGS: Iterable[Bug] = (
         mix="retries",
     ),
     Bug("a death is an ack", _instead(outcomes, "died", _deaths_are_acks), faults=("handler killed",)),
+    Bug("a reload kills what runs", _around(stopping, "retire", _killed_at_once), faults=("reload",), mix="slow"),
     Bug("no quarantine", _instead(outcomes, "CRASHES", 1_000_000), mix="deaths"),
     Bug("a reject is a delete", _instead(outcomes, "_reject", _rejects_are_deleted)),
     Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=POLLER),
