@@ -46,6 +46,18 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
 	$(BIN)/python -m pytest -q -m system -n 2 --dist worksteal
 
+.PHONY: chaos
+chaos: $(VENV)/dev-installed ## a storm of kills and faults over real processes, and an oracle: make chaos OPTIONS="--seconds 600 --queue fifo"
+	@$(BIN)/python -m chaos $(OPTIONS)
+
+.PHONY: chaos-mutants
+chaos-mutants: $(VENV)/dev-installed ## the same with bugs put into the pool: each has to be found (a quarter of an hour)
+	@$(BIN)/python -m chaos.mutants
+
+.PHONY: model
+model: $(VENV)/dev-installed ## every world of the policies' model and its seeded mistakes; by hand: make model OPTIONS=--large
+	$(BIN)/python -m tests.model.run $(OPTIONS)
+
 SEEDS ?= 0:5000
 JOBS ?= 2
 .PHONY: simulate

@@ -24,6 +24,7 @@ class Options:
     long: bool = True  #: whether there is a part with long messages
     singles: int = 8  #: kills of handlers that come alone, after the storm; half as many of pollers
     plain_logs: bool = False
+    mutant: str = ""  #: the name of a bug that is put into every process of the pool
 
 
 def parse(arguments: list[str] | None, folder: Path) -> tuple[Options, argparse.Namespace]:

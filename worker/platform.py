@@ -31,6 +31,11 @@ def now() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+def cpu_seconds() -> float:
+    """Seconds of CPU that this process has used, all its threads together."""
+    return time.process_time()
+
+
 def die_with_parent(parent: int) -> bool:
     """Ask the kernel to SIGKILL this process when its parent dies; False where there is no such thing (macOS).
 

@@ -45,7 +45,7 @@ class ControlFrame(IntEnum):
     READY = 64  #: {"protocol": PROTOCOL}: booted; a poller: and polling
     ATTACHED = 65  #: {"link": number}: the stream has arrived; the sender may close its copies
     DETACHED = 66  #: {"handler": uid}
-    OVERDUE = 67  #: {"handler": uid, "seq": seq}: a message is past its deadline; kill the handler
+    OVERDUE = 67  #: {"handler": uid, "seq": seq, "lease": whether that ends}: past its deadline; kill the handler
     DRAINED = 68  #: {"unconfirmed": count}: settled all that could be; the poller exits next
     FAILED = 69  #: {"reason": text}: cannot boot; the child exits next
 

@@ -49,7 +49,7 @@ class QueueSettings:
     role_arn: str = ""  #: assumed for this queue
     retry: RetrySettings = field(default_factory=RetrySettings)
     recycle: RecycleSettings = field(default_factory=RecycleSettings)
-    polls: int = 8  #: parallel long polls at most, per poller
+    polls: int = 32  #: parallel long polls at most, per poller
     ready_messages: int = 1000  #: the ready line's bound per poller
     ready_bytes: int = 32 * 1024 * 1024  #: the same in body bytes
 

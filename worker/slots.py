@@ -18,7 +18,7 @@ from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
-from worker.telemetry import COUNTERS, TROUBLES
+from worker.telemetry import COUNTERS, LIMITS, TROUBLES
 
 #: Outcomes a handler's ring holds; more than a handler can finish between two looks of its poller (policy.credit).
 RING = 1024
@@ -146,7 +146,8 @@ class HandlerFacts(NamedTuple):
 
 
 #: Places of words in a poller's slot; its pid and state stand where a handler's do.
-_MOVED, _RECEIVED, _QUIET, _TROUBLE, _TROUBLE_SINCE, _COUNTS = 1, 2, 3, 4, 5, 8
+_MOVED, _RECEIVED, _QUIET, _TROUBLE, _TROUBLE_SINCE = 1, 2, 3, 4, 5
+_LIMIT, _RATE, _CPU, _RECEIVE_TRIP, _SETTLE_TRIP, _COUNTS = 6, 7, 8, 9, 10, 11
 
 
 class PollerSlot:
@@ -178,6 +179,13 @@ class PollerSlot:
         seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET] = now, received_at, quiet_until
         self._words[_TROUBLE], seconds[_TROUBLE_SINCE] = TROUBLES.index(trouble), trouble_since
 
+    def show(self, *, limit: str, per_second: float, cpu: float, receive_seconds: float, settle_seconds: float) -> None:
+        """How fast the poller was in the last second or more, what bound it, and the round trips of its calls."""
+        self._words[_LIMIT] = LIMITS.index(limit)
+        seconds = self._seconds
+        seconds[_RATE], seconds[_CPU] = per_second, cpu
+        seconds[_RECEIVE_TRIP], seconds[_SETTLE_TRIP] = receive_seconds, settle_seconds
+
     def count(self, counters: dict[str, int]) -> None:
         """Publish the counters, in the order of telemetry.COUNTERS."""
         self._words[_COUNTS : _COUNTS + len(COUNTERS)] = memoryview(array("Q", [counters[name] for name in COUNTERS]))
@@ -187,8 +195,21 @@ class PollerSlot:
         pid, state = _pid_and_state(self._words[_PID])
         counters = dict(zip(COUNTERS, self._words[_COUNTS : _COUNTS + len(COUNTERS)], strict=True))
         seconds = self._seconds
-        trouble, since = TROUBLES[self._words[_TROUBLE]], seconds[_TROUBLE_SINCE]
-        return PollerFacts(pid, state, seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET], counters, trouble, since)
+        return PollerFacts(
+            pid,
+            state,
+            progress=seconds[_MOVED],
+            received_at=seconds[_RECEIVED],
+            quiet_until=seconds[_QUIET],
+            counters=counters,
+            trouble=TROUBLES[self._words[_TROUBLE]],
+            trouble_since=seconds[_TROUBLE_SINCE],
+            limit=LIMITS[self._words[_LIMIT]],
+            per_second=seconds[_RATE],
+            cpu=seconds[_CPU],
+            receive_seconds=seconds[_RECEIVE_TRIP],
+            settle_seconds=seconds[_SETTLE_TRIP],
+        )
 
 
 class PollerFacts(NamedTuple):
@@ -202,6 +223,11 @@ class PollerFacts(NamedTuple):
     counters: dict[str, int]
     trouble: str = ""  #: what its calls to AWS fail with now, one of telemetry.TROUBLES; empty: nothing
     trouble_since: float = 0.0
+    limit: str = ""  #: what keeps it from being faster, one of telemetry.LIMITS; empty: not known
+    per_second: float = 0.0  #: messages settled by a delete
+    cpu: float = 0.0  #: cores that it uses
+    receive_seconds: float = 0.0  #: mean round trip of a receive that need not wait for messages; 0.0: none yet
+    settle_seconds: float = 0.0  #: mean round trip of a settlement; 0.0: none yet
 
 
 def _pid_and_state(word: int) -> tuple[int, ChildState]:

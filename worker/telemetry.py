@@ -51,6 +51,9 @@ TROUBLES = (
     *("transient", "throttled", "credentials", "clock", "denied", "kms", "queue_gone", "lease", "capacity", "invalid"),
 )
 
+#: What can keep a poller from being faster (policy.pace), numbered for its slot; the first: nothing known.
+LIMITS = ("", "queue", "polls", "handlers", "deletes", "bytes", "leases", "cpu", "endpoint")
+
 #: Levels, with the syslog numbers that journald understands as a "<N>" prefix.
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 

@@ -13,7 +13,8 @@ import pytest
 from tests.aws.conftest import queue_settings, session
 from worker.aws.calls import Calls
 from worker.policy.failures import FailureKind
-from worker.policy.requests import Answer, Delete, Hide, Outgoing, Receive, Request, Send
+from worker.policy.requests import Answer, Delete, Hide, Look, Outgoing, Receive, Request, Send
+from worker.testing.sqs_server.process import SqsServerProcess
 
 
 @pytest.fixture
@@ -99,6 +100,24 @@ def test_a_send_goes_to_a_queue_by_url_or_name(calls: Calls, sqs: Any) -> None:
     assert answers[2].failure.kind is FailureKind.QUEUE_GONE
     received = sqs.receive_message(QueueUrl=target, MaxNumberOfMessages=10, MessageAttributeNames=["All"])["Messages"]
     assert [one["MessageAttributes"]["raw"]["BinaryValue"] for one in received] == [b"\x01"] * 2
+
+
+def test_a_look_tells_the_depth(calls: Calls, sqs: Any, url: str) -> None:
+    """Messages that wait, and those in flight."""
+    for number in range(5):
+        sqs.send_message(QueueUrl=url, MessageBody=f"{number}")
+    ask(calls, Receive(2, 0, 30))
+    (answer,) = ask(calls, Look())
+    assert answer.depth == (3, 2)
+
+
+def test_a_denied_look_is_an_answer_too(calls: Calls, sqs_server: SqsServerProcess) -> None:
+    """Without a depth."""
+    fault = {"effect": "error", "shape": "AccessDenied", "status": 403, "action": "GetQueueAttributes", "count": 1}
+    sqs_server.set_faults(fault)
+    (answer,) = ask(calls, Look())
+    sqs_server.clear_faults()
+    assert (answer.depth, answer.failure and answer.failure.kind) == (None, FailureKind.DENIED)
 
 
 def test_a_waiting_poll_holds_up_nothing(calls: Calls, sqs: Any, url: str) -> None:

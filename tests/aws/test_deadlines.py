@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import select
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.aws.conftest import queue_settings, session
+from tests.conftest import eventually
 from worker.aws import calls
 from worker.aws.calls import Calls
 from worker.policy.failures import FailureKind
-from worker.policy.requests import Answer, Delete, Receive
+from worker.policy.requests import Answer, Delete, Hide, Receive
 from worker.testing.sqs_server.process import SqsServerProcess
 
 
 @pytest.fixture
-def made(aws: str, sqs: Any, monkeypatch: pytest.MonkeyPatch, sqs_server: SqsServerProcess) -> Any:
-    """Calls with one thread of each kind, short of patience, on a queue that holds ten messages."""
+def build(aws: str, sqs: Any, monkeypatch: pytest.MonkeyPatch, sqs_server: SqsServerProcess) -> Any:
+    """Makes Calls with so many threads of each kind, short of patience, on a queue that holds ten messages."""
     monkeypatch.setattr(calls, "POLL_GRACE", 0.2)
     monkeypatch.setattr(calls, "CONNECT_TIMEOUT", 0.2)
     monkeypatch.setattr(calls, "CONTROL_TIMEOUT", 0.2)
@@ -25,15 +28,34 @@ def made(aws: str, sqs: Any, monkeypatch: pytest.MonkeyPatch, sqs_server: SqsSer
     for number in range(10):
         sqs.send_message(QueueUrl=url, MessageBody=f"{number}" * 200)
     one = session(queue_settings(url=url), endpoint_url=aws)
-    yield Calls(url, receiving=one.receiving(1), controlling=one.controlling(1), polls=1, controls=1)
+
+    def make(threads: int) -> Calls:
+        receiving, controlling = one.receiving(threads), one.controlling(threads)
+        return Calls(url, receiving=receiving, controlling=controlling, polls=threads, controls=threads)
+
+    yield make
     sqs_server.clear_faults()
     sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def made(build: Callable[[int], Calls]) -> Calls:
+    """Calls with one thread of each kind."""
+    return build(1)
 
 
 def answer(made: Calls, seconds: float) -> Answer | None:
     """The next answer, if it comes in time."""
     select.select([made.fileno()], [], [], seconds)
     return next(iter(made.answers()), None)
+
+
+def answers(made: Calls, count: int) -> list[Answer]:
+    """The next answers, at most `count`, as long as one comes within 5 s."""
+    found: list[Answer] = []
+    while len(found) < count and select.select([made.fileno()], [], [], 5.0)[0]:
+        found += made.answers()
+    return found
 
 
 def test_a_receive_that_trickles_is_given_up_and_another_can_be_sent(made: Calls, sqs_server: SqsServerProcess) -> None:
@@ -66,6 +88,44 @@ def test_a_settlement_that_trickles_is_given_up_too(made: Calls, sqs_server: Sqs
     done = answer(made, 3.0)
     assert done is not None
     assert (done.token, done.failure, done.entries) == ("again", None, (None,) * len(delete.receipts))
+
+
+def test_what_waits_behind_calls_that_are_given_up_is_served_all_the_same(
+    made: Calls, sqs_server: SqsServerProcess
+) -> None:
+    """Heartbeats may wait in line for a thread; if every thread is stuck, nobody else comes to ask for new ones."""
+    sqs_server.set_faults(
+        {"effect": "trickle", "bytes_per_second": 1, "action": "ChangeMessageVisibilityBatch", "count": 1}
+    )
+    for token in ("stuck", "first", "second"):
+        made.start(Hide((("no receipt", 30),)), token)
+    told = answers(made, 3)
+    assert [one.token for one in told] == ["stuck", "first", "second"]
+    assert told[0].failure is not None
+    assert [one.failure for one in told[1:]] == [None, None]
+    assert made.settling == 0
+
+
+def test_calls_that_end_after_they_were_given_up_change_no_count(
+    build: Callable[[int], Calls], sqs_server: SqsServerProcess
+) -> None:
+    """Three at once: each is answered once, its thread goes, and no more than three serve what comes then."""
+    made, before = build(3), threading.active_count()
+    sqs_server.set_faults({"effect": "delay", "seconds": 1.0, "action": "ChangeMessageVisibilityBatch", "count": 3})
+    for token in range(3):
+        made.start(Hide((("no receipt", 30),)), token)
+    late = answers(made, 3)
+    assert {one.token for one in late} == {0, 1, 2}
+    assert all(one.failure is not None and one.failure.code == "TooSlow" for one in late)
+    assert made.settling == 0
+    eventually(lambda: threading.active_count() <= before + 1, seconds=5)  # the watch of deadlines stays
+    for token in range(3, 40):
+        made.start(Hide((("no receipt", 30),)), token)
+    told = answers(made, 37)
+    assert {one.token for one in told} == set(range(3, 40))
+    assert all(one.failure is None for one in told)
+    assert made.settling == 0
+    assert threading.active_count() <= before + 4
 
 
 def test_an_answer_in_time_is_told_once(made: Calls) -> None:

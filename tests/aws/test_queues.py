@@ -13,6 +13,7 @@ from tests.aws.conftest import queue_settings, session
 from worker.aws.queues import ResolvedQueue, Unresolved, resolve
 from worker.aws.session import Unusable
 from worker.policy.failures import FailureKind
+from worker.testing.sqs_server.process import SqsServerProcess
 
 
 def made(sqs: Any, suffix: str = "", **attributes: str) -> tuple[str, str, str]:
@@ -103,6 +104,19 @@ def test_a_missing_queue_is_named(sqs: Any, aws: str) -> None:
         with pytest.raises(Unresolved, match=r"queue orders: .*nowhere") as raised:
             resolved(**fields)
         assert raised.value.failure.kind is FailureKind.QUEUE_GONE
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_what_a_proxy_answers_says_nothing_about_the_queue(aws: str, sqs_server: SqsServerProcess, status: int) -> None:
+    """A page of HTML, whatever its status: worth another try, at a first boot as well."""
+    sqs_server.set_faults({"effect": "html", "status": status, "action": ["GetQueueUrl", "GetQueueAttributes"]})
+    try:
+        for named in ({"queue_name": "orders"}, {"url": f"{aws}/000000000000/orders"}):
+            with pytest.raises(Unresolved) as caught:
+                resolved(**named)
+            assert caught.value.failure.kind is FailureKind.TRANSIENT
+    finally:
+        sqs_server.clear_faults()
 
 
 def test_an_endpoint_that_is_down_is_worth_waiting_for(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:

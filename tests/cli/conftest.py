@@ -32,6 +32,11 @@ STATUS: dict[str, Any] = {
                     "state": "running",
                     "progress_age": 0.1,
                     "receive_age": 2.5,
+                    "limit": "handlers",
+                    "per_second": 1234.4,
+                    "cpu": 0.254,
+                    "receive_seconds": 0.0123,
+                    "settle_seconds": 0.0,
                     "restarts": 0,
                 }
             ],

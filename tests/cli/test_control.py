@@ -16,7 +16,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 def test_status_shows_every_queue_and_process_in_plain_lines(pool: FakePool, capsys: Captured) -> None:
-    """Without a terminal: aligned columns, one line a queue and a process, and why a queue gave up."""
+    """Without a terminal: aligned columns, a line each for queue, process and pace, and what somebody has to do."""
     assert main(["status", "--socket", pool.path]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "shop: running for 1 min 15 s (up 2 h 5 min), pid 100, version 0.1.0"
@@ -27,7 +27,10 @@ def test_status_shows_every_queue_and_process_in_plain_lines(pool: FakePool, cap
     assert lines[6].split()[:6] == ["handler", "orders/0", "busy", "102", "1,230", "30"]
     assert "running for 3.5 s" in lines[6]
     assert "50.0 MiB" in lines[6]
-    assert lines[7] == "mail: every boot of its handlers failed"
+    assert lines[7].split() == ["poller", "limit", "messages/s", "a", "receive", "a", "settlement", "cores"]
+    assert lines[8].split() == ["orders/0", "handlers", "1,234", "12.3", "ms", "0.25"]
+    assert lines[9] == "mail: every boot of its handlers failed"
+    assert lines[10].startswith("poller orders/0: the handlers are all busy")
     assert pool.requests == [{"verb": "status"}]
 
 
@@ -46,6 +49,8 @@ def test_status_on_a_terminal_is_a_table(pool: FakePool, capsys: Captured, monke
     assert "[red]" in shown
     assert "1,234" in shown
     assert "running for 3.5 s" in shown
+    assert "12.3 ms" in shown
+    assert "raise handlers" in shown
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,16 @@ def test_whatever_the_endpoint_says_is_an_answer(endpoint: Endpoint, said: Said)
     assert endpoint.ask(RECEIVE).failure is None
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"null", b'"text"', b"\xff\xfe", b"{cut off"])
+def test_a_success_that_is_not_json_is_no_empty_queue(endpoint: Endpoint, body: bytes) -> None:
+    """What a proxy or a captive portal answers is a transient failure; a pool that took it for no messages would look
+    idle."""
+    endpoint.says = lambda _call: Said(body)
+    failure = endpoint.ask(RECEIVE).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.TRANSIENT
+
+
 @pytest.mark.parametrize("request_", REQUESTS[1:3], ids=lambda one: type(one).__name__)
 def test_receipts_that_an_error_echoes_are_left_out(endpoint: Endpoint, request_: Request) -> None:
     """For the whole request or for one entry, quoted or not, long ones and the short ones of emulators."""

@@ -10,9 +10,10 @@ def may(model: Model, world: World, kind: str) -> bool:
     return world.faults > 0 and kind in model.scope.kinds
 
 
-def spend(world: World, kind: str) -> World:
+def spend(model: Model, world: World, kind: str) -> World:
     """One fault less to come."""
-    return world._replace(faults=world.faults - 1, spent=world.spent | {kind})
+    model.struck[kind] += 1
+    return world._replace(faults=world.faults - 1)
 
 
 def excuse(world: World, *messages: int) -> World:

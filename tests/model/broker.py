@@ -88,7 +88,7 @@ def receive(queue: Queue, message: int, number: int, *, redrive: int) -> Queue:
 
 
 def delete(queue: Queue, receipt: str, *, fifo: bool) -> tuple[Queue, FailureKind | None]:
-    """A standard queue ignores an old receipt and says that all is well; a FIFO queue refuses it, and a late one too."""
+    """A standard queue ignores an old receipt and says that all is well; a FIFO queue refuses that, and a late one."""
     message, _ = split(receipt)
     stored = queue[message]
     if stored.place in GONE:

@@ -1,4 +1,4 @@
-"""Test process: what stands in for sockets, shared memory of a handler, and the calls to SQS, under the shipped code."""
+"""Test process: what stands in for sockets, a handler's shared memory and calls to SQS, under the shipped code."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Port:
         return len(self.calls)
 
     def start(self, request: Request, token: object) -> None:
-        """Raises Violation if two calls with one receipt are on their way, or if SQS would refuse the request's form."""
+        """Raises Violation if two calls with one receipt are on their way, or if SQS would refuse the request."""
         receipts, ids = receipts_of(request), entry_ids(request)
         if len(set(ids)) != len(ids) or len(ids) > BATCH:
             raise Violation(f"SQS refuses the whole batch: its entry ids are {ids}")

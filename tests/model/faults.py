@@ -28,7 +28,7 @@ def _of_leases(model: Model, world: World) -> Iterator[tuple[str, World]]:
         if one.lost or one.over or one.receipt in world.over:
             continue
         if may(model, world, "lapse"):
-            lapsed = stain(spend(world, "lapse"), one.message)
+            lapsed = stain(spend(model, world, "lapse"), one.message)
             lapsed = lapsed._replace(over=lapsed.over | {one.receipt})
             if model.scope.fifo and one.state is State.DISPATCHED:
                 lapsed = excuse(lapsed, one.message)  # a late ack is not counted as done
@@ -39,17 +39,18 @@ def _of_leases(model: Model, world: World) -> Iterator[tuple[str, World]]:
             shown = broker.put(world.queue, one.message, stored._replace(place=Place.VISIBLE))
             yield (
                 f"SQS SHOWS m{one.message} AGAIN",
-                stain(spend(world, "second delivery"), one.message)._replace(queue=shown),
+                stain(spend(model, world, "second delivery"), one.message)._replace(queue=shown),
             )
 
 
 def _handler_killed(model: Model, world: World, place: int) -> Iterator[tuple[str, World]]:
     """SIGKILL: before the effect, after it, or when the outcome is in the ring and nowhere else."""
     uid, shown = world.hands[place].uid, model.shown(world.hands[place].state)
-    spent = spend(world, "handler killed")
+    if shown.running is None and not shown.inbox:
+        return
+    spent = spend(model, world, "handler killed")
     if shown.running is None:
-        if shown.inbox:
-            yield f"H{uid} KILLED, idle", _buried(model, spent, place)
+        yield f"H{uid} KILLED, idle", _buried(model, spent, place)
         return
     message, _ = shown.running
     yield f"H{uid} KILLED before m{message} was done", _buried(model, spent, place)
@@ -80,7 +81,7 @@ def _poller_killed(model: Model, world: World) -> World:
     scope, facts = model.scope, model.facts(world.poller)
     known = {one.message for one in facts.held if broker.is_current(world.queue, one.receipt)}
     transit = [receipt for receipts in world.transit for receipt in receipts]
-    after = stain(spend(world, "poller killed"), *(broker.split(receipt)[0] for receipt in transit))
+    after = stain(spend(model, world, "poller killed"), *(broker.split(receipt)[0] for receipt in transit))
     # Whether a release that was begun was made the successor cannot know: it leaves that lease to run out.
     after = stain(after, *facts.releasing)
     # What was done and could not be deleted was remembered by the dead poller alone.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.model.broker import Place
+from tests.model.broker import GONE, Place
 from tests.model.world import Model, World
 
 
 def deleted_means_done(_model: Model, world: World) -> str:
-    """A delete follows an effect, or the policy's record: the message stands in the dead-letter queue, or was forwarded."""
+    """A delete follows an effect, or the policy's record: it stands in the dead-letter queue, or was forwarded."""
     for message, stored in enumerate(world.queue):
         done = world.effects[message] or message in world.dead or message in world.sent
         if stored.place is Place.DELETED and not done:
@@ -36,7 +36,7 @@ def groups_run_in_order(model: Model, world: World) -> str:
     for message in running:
         for older in range(message):
             same = model.scope.groups[older] == model.scope.groups[message]
-            if same and world.queue[older].place not in (Place.DELETED, Place.REDRIVEN):
+            if same and world.queue[older].place not in GONE:
                 return f"m{message} runs while m{older}, which stands before it, is {world.queue[older].place}"
     return ""
 

@@ -88,7 +88,7 @@ def _handler(model: Model, world: World, place: int) -> Iterator[tuple[str, Worl
     yield f"H{hand.uid} did m{message}", model.act(done, place, handler.finish, Kind.ACK, True)
     if world.faults:
         for kind in model.scope.outcomes():
-            spent = accounts.spend(world, kind.name.lower())
+            spent = accounts.spend(model, world, kind.name.lower())
             name = f"H{hand.uid} {kind.name.lower()} m{message}"
             yield name, model.act(spent, place, handler.finish, kind, True)
 

@@ -1,7 +1,7 @@
 """Test process: seeded mistakes: what a mutant is, and the list of them all. Each must be caught by the same search.
 
-They are patches of the shipped code (`policy_mutants`, `poller_mutants`) or of the order in which its actors act
-(`world_mutants`), never a copy of it.
+They are patches of the shipped code (`policy_mutants`, `adoption_mutants`, `poller_mutants`) or of the order in which
+its actors act (`world_mutants`), never a copy of it.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def a_lease_counts_from_the_arrival_of_the_response(patch: pytest.MonkeyPatch) -
     patch.setattr(arrivals, "received", received)
 
 
-@mutant("m1 runs while m0", kinds=("second delivery", "lapse"), fifo=True, prompt=True)
+@mutant("m1 runs while m0", kinds=("second delivery", "lapse"), fifo=True, handlers=1, drains=False, prompt=True)
 def a_second_receipt_replaces_the_first(patch: pytest.MonkeyPatch) -> None:
     """In its place, with a lease that looks as good as new."""
     right = arrivals._parked
@@ -165,7 +165,7 @@ def what_arrives_in_a_drain_is_released_in_its_order(patch: pytest.MonkeyPatch) 
     patch.setattr(arrivals, "received", received)
 
 
-@mutant("no handler function was ever started", kinds=("poller killed",), redrive=3)
+@mutant("no handler function was ever started", kinds=("poller killed",), redrive=3, handlers=1, drains=False)
 def a_parked_delivery_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
     """A release with 0 comes again before it is confirmed, is parked, given back, and so on: a hot loop."""
 
@@ -180,6 +180,19 @@ def a_parked_delivery_is_given_back_at_once(patch: pytest.MonkeyPatch) -> None:
 def what_is_done_is_not_remembered(patch: pytest.MonkeyPatch) -> None:
     """A delete that is refused for good: the message comes again, and runs again."""
     patch.setattr(Ledger, "remember", lambda self, delivery: None)
+
+
+@mutant("LOST", kinds=("retry",), drains=False)
+def marked_as_done_before_the_effect(patch: pytest.MonkeyPatch) -> None:
+    """At arrival: when the function has raised and the message comes again, it is deleted."""
+    right = arrivals.received
+
+    def received(ledger: Ledger, *args: Any, **times: Any) -> None:
+        right(ledger, *args, **times)
+        for delivery in ledger.line.standing():
+            ledger.remember(delivery)
+
+    patch.setattr(arrivals, "received", received)
 
 
 @mutant("m1 runs while m0", kinds=("lapse",), fifo=True)
@@ -212,46 +225,6 @@ def what_arrives_in_a_drain_is_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(arrivals, "_judge", lambda ledger, delivery, **_fields: None)
 
 
-@mutant("STUCK", kinds=("poller killed",))
-def a_successor_keeps_what_has_no_body(patch: pytest.MonkeyPatch) -> None:
-    """Neither given out nor released."""
-    patch.setattr(arrivals, "adoption_complete", lambda ledger: ledger.line._line.clear())
-
-
-@mutant("took effect 2 times", kinds=("poller killed",), drains=False)
-def a_successor_runs_again_what_runs(patch: pytest.MonkeyPatch) -> None:
-    """It takes the bodyless messages of living handlers for lost, and gives them back."""
-    right = arrivals.adopted
-
-    def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
-        right(ledger, delivery, running=False, kind=kind)
-
-    patch.setattr(arrivals, "adopted", adopted)
-
-
-@mutant("took effect 2 times", kinds=("poller killed",), drains=False)
-def a_successor_forgets_acks(patch: pytest.MonkeyPatch) -> None:
-    """What the lease table tells as done is released."""
-    right = arrivals.adopted
-
-    def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
-        right(ledger, delivery, running=running, kind=None)
-
-    patch.setattr(arrivals, "adopted", adopted)
-
-
-@mutant("invalid value for format", kinds=("poller killed",))
-def a_successor_does_not_count_the_start_it_adopts(patch: pytest.MonkeyPatch) -> None:
-    """Given back, it was uncounted once too often, which no table can hold: found in the shipped code."""
-    right = arrivals.adopted
-
-    def adopted(ledger: Ledger, delivery: Delivery, *, running: bool, kind: Kind | None) -> None:
-        right(ledger, delivery, running=running, kind=kind)
-        delivery.attempts -= delivery.state is State.DISPATCHED
-
-    patch.setattr(arrivals, "adopted", adopted)
-
-
 @mutant("two calls with one receipt", beats=True)
 def a_settlement_goes_out_beside_a_beat(patch: pytest.MonkeyPatch) -> None:
     """Whichever SQS takes last decides."""
@@ -262,3 +235,28 @@ def a_settlement_goes_out_beside_a_beat(patch: pytest.MonkeyPatch) -> None:
         return right(self, delivery)
 
     patch.setattr(Ledger, "begin", begin)
+
+
+@mutant("UNSETTLED")
+def a_drain_gives_back_what_is_done(patch: pytest.MonkeyPatch) -> None:
+    """Faster than waiting for deletes, and every one of them comes again."""
+    right = Ledger.drain
+
+    def drain(self: Ledger) -> None:
+        while self.deletes:
+            delivery = self.deletes.popleft()
+            delivery.settlement = Settlement(Action.HIDE, Kind.RETRY)
+            self.hides.append(delivery)
+        right(self)
+
+    patch.setattr(Ledger, "drain", drain)
+
+
+@mutant("conservation", kinds=("response late",))
+def a_lost_delivery_is_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """It leaves, and no counter tells how."""
+
+    def lose(self: Ledger, delivery: Delivery) -> None:
+        self.gone(delivery, "")
+
+    patch.setattr(Ledger, "lose", lose)

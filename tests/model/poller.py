@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.model.doubles import Call, Port, Sent, Silent, Violation, Wire
+from tests.model.doubles import Port, Silent, Violation, Wire
 from tests.model.scope import Scope
 from tests.model.states import States
-from worker.leases import LeaseState, LeaseTable
-from worker.message import Kind
+from worker.leases import LeaseTable
 from worker.policy.delivery import Delivery, Received, Settlement, State
 from worker.policy.ledger import Ledger
 from worker.policy.requests import Delete, Hide, Send
 from worker.policy.rules import Rules
 from worker.poller.dispatcher import Dispatcher
-from worker.poller.heartbeater import Beat, Heartbeater
+from worker.poller.heartbeater import Heartbeater
 from worker.poller.links import HandlerLink
-from worker.poller.settler import Batch, Settler
+from worker.poller.settler import Settler
 from worker.poller.state import PollerState
 from worker.poller.stopping import Stopping
 from worker.settings import QueueSettings, RetrySettings
@@ -50,54 +49,24 @@ class Poller:
         return self.state.ledger
 
 
-class Started(NamedTuple):
-    """A request that a step started: its receipts (of a send: the messages), each with the seconds to hide it."""
-
-    kind: str  #: delete, hide, beat or send
-    entries: tuple[tuple[str, int], ...]
-
-
-class Told(NamedTuple):
-    """What a step let out of the poller."""
-
-    started: tuple[Started, ...] = ()
-    frames: tuple[tuple[int, Sent], ...] = ()  #: by handler
-    code: int | None = None  #: it exits
-
-
-class Held(NamedTuple):
-    """One record of the ledger, as the world sees it."""
-
-    message: int
-    receipt: str
-    state: State
-    lost: bool
-    over: bool  #: by the ledger's clock
-    seq: int
-
-
-class Facts(NamedTuple):
-    """What the world sees of a poller."""
-
-    held: tuple[Held, ...]
-    waiting: tuple[int, ...]  #: sequences of what waits for a backoff
-    queued: bool  #: the settler has something to start
-    done: frozenset[int]  #: messages remembered as done
-    releasing: frozenset[int]  #: messages whose release was begun, as a successor would read it
-    calls: tuple[Started, ...]  #: on their way
-    draining: bool
-    ready: bool  #: the line has something to give out
-    unnoticed: bool  #: a lease is over by the clock, and its delivery is not lost yet
-    seqs: frozenset[int]  #: all that it knows
-    order: tuple[object, ...]  #: what tidying is about
-
-
 def states() -> States:
     """The states of pollers. Left out of the comparison is what decides nothing while the clock stands still."""
     return States(
         shared=(Received, Settlement, Rules, RetrySettings, QueueSettings, Silent, Delete, Hide, Send, Written),
         ignored={
-            PollerState: {"queue", "table", "log", "control", "chance", "token", "counts", "health", "quiet_until"},
+            PollerState: {
+                "queue",
+                "table",
+                "log",
+                "control",
+                "chance",
+                "token",
+                "counts",
+                "health",
+                "quiet_until",
+                "pace",
+                "cpu",
+            },
             Ledger: {"counts", "events", "rules", "news"},
             Delivery: {"tries", "message", "received_at", "size"},
             HandlerLink: {"pid", "slot", "heard_at", "service"},
@@ -135,11 +104,12 @@ def boot(scope: Scope, table: LeaseTable | None = None) -> Poller:
         chance=_chance,
         token=_token,
         health=Silent(),
+        pace=Silent(),
     )
     state.sqs.receiving = scope.polls
     dispatcher, heartbeater = Dispatcher(state), Heartbeater(state)
     settler = Settler(state, heartbeater.denied)
-    settler._linger = 0.0
+    settler._linger = dict.fromkeys(settler._linger, 0.0)
     return Poller(state, dispatcher, heartbeater, settler, Stopping(state, dispatcher))
 
 
@@ -199,66 +169,3 @@ def _balance(ledger: Ledger) -> None:
     for name in counts:
         counts[name] = 0
     counts["received"] = held
-
-
-def facts(poller: Poller) -> Facts:
-    """What the world sees."""
-    ledger = poller.ledger
-    held = tuple(
-        Held(message_of(one.message_id), one.receipt, one.state, one.lost, one.lease_end <= NOW, one.seq)
-        for one in ledger.deliveries.values()
-    )
-    return Facts(
-        held=held,
-        waiting=tuple(seq for _, seq in ledger._later),
-        queued=bool(ledger.deletes or ledger.hides or ledger.sends or poller.settler._alone),
-        done=frozenset(message_of(name) for name in ledger.done),
-        releasing=frozenset(
-            message_of(lease.message_id)
-            for lease in ledger.table.records()
-            if lease.state is LeaseState.SETTLING and lease.kind == Kind.RETRY
-        ),
-        calls=tuple(started(call) for call in poller.state.sqs.calls),
-        draining=poller.state.draining,
-        ready=ledger.line.peek() is not None or ledger.line.peek(suspect=True) is not None,
-        unnoticed=any(one.over and not one.lost for one in held),
-        seqs=frozenset(one.seq for one in deliveries(poller)).union(
-            seq for link in poller.dispatcher.links.values() for seq in link.held
-        ),
-        order=_order(poller),
-    )
-
-
-def _order(poller: Poller) -> tuple[object, ...]:
-    """Its sequences and handlers if they are told as 1, 2, ... already, and so are the places of its table."""
-    ledger = poller.ledger
-    places = [place for _, place in sorted((one.seq, one.place) for one in ledger.deliveries.values())]
-    uids = tuple(poller.dispatcher.links)
-    known = {one.handler for one in ledger.deliveries.values()} <= {0, *uids}
-    if places != list(range(len(places))) or not known or uids != tuple(range(1, len(uids) + 1)):
-        return ()
-    return tuple(range(1, ledger.next_seq)), uids
-
-
-def deliveries(poller: Poller) -> list[Delivery]:
-    """Every delivery that the poller knows, some twice: also the gone ones whose calls are on their way."""
-    found = list(poller.ledger.deliveries.values())
-    for call in poller.state.sqs.calls:
-        token = call.token
-        found += token.deliveries if isinstance(token, Batch) else [one for one, _ in token.leases]
-    return found
-
-
-def message_of(name: str) -> int:
-    """The message of an id, or of a receipt."""
-    return int(name.partition(".")[0][1:])
-
-
-def started(call: Call) -> Started:
-    """A request, as the broker sees it."""
-    request, token = call
-    if isinstance(request, Delete):
-        return Started("delete", tuple((receipt, 0) for receipt in request.receipts))
-    if isinstance(request, Hide):
-        return Started("beat" if isinstance(token, Beat) else "hide", request.entries)
-    return Started("send", tuple((one.body.decode(), 0) for one in request.entries))

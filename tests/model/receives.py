@@ -89,12 +89,12 @@ def losing(model: Model, world: World) -> Iterator[tuple[str, World]]:
         if may(model, world, "receive lost"):
             rest = (*world.transit[:place], *world.transit[place + 1 :])
             polls = world.polls + (not model.facts(world.poller).draining)
-            lost = stain(spend(world, "receive lost"), *messages)._replace(transit=rest, polls=polls)
+            lost = stain(spend(model, world, "receive lost"), *messages)._replace(transit=rest, polls=polls)
             if model.scope.fifo:
                 lost = lost._replace(again=receipts)
             yield "THE ANSWER IS LOST", model.happen(lost, steps.arrive, (), False, polls + len(rest))
         if may(model, world, "response late"):
-            late = stain(spend(world, "response late"), *messages)
+            late = stain(spend(model, world, "response late"), *messages)
             late = late._replace(over=late.over.union(receipts))
             yield "THE ANSWER IS LATE", arrive(model, late, place, late=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.model import accounts, broker, steps
 from tests.model.broker import Place
 from tests.model.doubles import Violation
-from tests.model.poller import Started
+from tests.model.facts import Started
 from tests.model.world import Model, World
 from worker.policy.failures import FailureKind
 
@@ -52,7 +52,7 @@ def _reach(model: Model, world: World, call: Started, text: str) -> Iterator[tup
         yield note, after._replace(answers=(*after.answers, results))
     if accounts.may(model, world, "request fails"):
         failed = (FailureKind.THROTTLED,) * len(call.entries)
-        spent = accounts.spend(world, "request fails")
+        spent = accounts.spend(model, world, "request fails")
         yield f"{text} (fails)", spent._replace(answers=(*spent.answers, failed))
         after = spent
         for entry in call.entries:
@@ -66,16 +66,16 @@ def _entry(model: Model, world: World, kind: str, entry: tuple[str, int]) -> Ite
     yield "", after, result
     if kind == "beat":
         if accounts.may(model, world, "beat fails"):
-            yield " (again)", accounts.spend(world, "beat fails"), FailureKind.TRANSIENT
+            yield " (again)", accounts.spend(model, world, "beat fails"), FailureKind.TRANSIENT
         return
     if accounts.may(model, world, "entry again"):
-        spent = accounts.spend(world, "entry again")
+        spent = accounts.spend(model, world, "entry again")
         yield " (again)", spent, FailureKind.TRANSIENT
         if result is None and after != world:
             yield " (done, but again)", _take(model, spent, kind, entry)[0], FailureKind.TRANSIENT
     if accounts.may(model, world, "entry final"):
         name, _ = entry
-        spent = accounts.spend(world, "entry final")
+        spent = accounts.spend(model, world, "entry final")
         if kind != "send":
             spent = accounts.stain(spent, broker.split(name)[0])
         yield " (refused)", spent, FailureKind.INVALID
@@ -138,4 +138,6 @@ def answering(model: Model, world: World) -> Iterator[tuple[str, World]]:
     for place, (call, results) in enumerate(zip(calls, world.answers, strict=True)):
         rest = world._replace(answers=(*world.answers[:place], *world.answers[place + 1 :]))
         names = ", ".join(name for name, _ in call.entries)
-        yield f"answer: {call.kind} {names}", model.happen(rest, steps.answer, place, results)
+        # A lease that ended behind a beat on its way was extended by it, and ended again: the answer took that long.
+        late = call.kind == "beat" and any(name in world.over for name, _ in call.entries)
+        yield f"answer: {call.kind} {names}", model.happen(rest, steps.answer, place, results, late)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.message import Kind
 
@@ -43,6 +43,13 @@ class Scope:
     ghosts: bool = False  #: SQS answers the long poll of a dead poller all the same
     #: What a process of the pool can do it does at once; only SQS, its answers, handler functions and faults take time.
     prompt: bool = False
+
+    def covers(self, other: Scope) -> bool:
+        """Whether every world of the other is one of this too: it has no more faults, kinds of them, and drains."""
+        like = replace(other, faults=self.faults, kinds=self.kinds, drains=self.drains)
+        return (
+            like == self and other.faults <= self.faults and other.kinds <= self.kinds and other.drains <= self.drains
+        )
 
     @property
     def messages(self) -> range:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,11 @@ from tests.model.moves import moves
 from tests.model.scope import Scope
 from tests.model.world import Model, World
 
+#: What is wrong with a search that was not finished.
+BOUND = "the bound of worlds is reached"
+#: After so many worlds a search tells how far it is.
+WATCHED = 5_000
+
 
 @dataclass
 class Found:
@@ -22,6 +27,7 @@ class Found:
     worlds: int = 0
     moves: int = 0
     pollers: int = 0  #: states of the poller among them
+    struck: dict[str, int] = field(default_factory=dict)  #: how often each kind of fault struck
     wrong: str = ""  #: what does not hold
     trace: list[str] = field(default_factory=list)  #: the shortest way there
 
@@ -31,33 +37,42 @@ class Found:
         return f"{self.wrong or 'holds'} [{size}]{steps}"
 
 
-def search(scope: Scope, *, most: int = 400_000) -> Found:
-    """Explore until something is wrong, or there is no world left. `most`: a bound, reaching it is wrong too."""
-    model = Model(scope)
+def search(scope: Scope, *, most: int = 400_000, watch: Callable[[int], None] | None = None) -> Found:
+    """Explore until something is wrong, or there is no world left. `most`: a bound, reaching it is wrong too.
+
+    `watch` hears now and then how many worlds there are so far.
+    """
     with _no_garbage_collection():
-        exploration = _Exploration(model, most)
-        exploration.run()
-        if not exploration.found.wrong:
-            exploration.all_can_finish()
+        return _searched(scope, most, watch)
+
+
+def _searched(scope: Scope, most: int, watch: Callable[[int], None] | None) -> Found:
+    model = Model(scope)
+    exploration = _Exploration(model, most, watch)
+    exploration.run()
+    if not exploration.found.wrong:
+        exploration.all_can_finish()
     found = exploration.found
-    found.worlds, found.pollers = len(exploration.worlds), len(model.pollers)
+    found.worlds, found.pollers, found.struck = len(exploration.worlds), len(model.pollers), dict(model.struck)
     return found
 
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """All that a search makes is kept to its end; the collector would walk it again and again."""
+    """All that a search makes is kept to its end; the collector would walk it again and again, and is called once."""
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.collect()
 
 
 class _Exploration:
-    def __init__(self, model: Model, most: int) -> None:
+    def __init__(self, model: Model, most: int, watch: Callable[[int], None] | None) -> None:
         self.model = model
         self.most = most
+        self.watch = watch
         self.found = Found()
         first = model.tidy(model.first())
         self.worlds: list[World] = [first]
@@ -92,7 +107,9 @@ class _Exploration:
             if wrong := invariant(self.model, world):
                 self._wrong(wrong, number)
         if number >= self.most:
-            self._wrong("the bound of worlds is reached", number)
+            self._wrong(BOUND, number)
+        if self.watch is not None and number % WATCHED == 0:
+            self.watch(number)
         return number
 
     def all_can_finish(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
+from typing import NamedTuple
 
 from tests.model.doubles import Sent, Slot, Wire
-from tests.model.poller import CAPACITY, CHANCE, NOW, VISIBILITY, Poller, Told, boot, deliveries, rest, started
+from tests.model.facts import Started, deliveries, started
+from tests.model.poller import CAPACITY, CHANCE, NOW, VISIBILITY, Poller, boot, rest
 from tests.model.scope import Scope
 from worker.leases import LeaseState, LeaseTable
 from worker.policy import arrivals, outcomes
@@ -20,6 +22,14 @@ from worker.poller.links import HandlerLink
 from worker.slots import Written
 
 Ring = tuple[Written, ...]
+
+
+class Told(NamedTuple):
+    """What a step let out of the poller."""
+
+    started: tuple[Started, ...] = ()
+    frames: tuple[tuple[int, Sent], ...] = ()  #: by handler
+    code: int | None = None  #: it exits
 
 
 def _step(happen: Callable[..., None]) -> Callable[..., Told]:
@@ -115,12 +125,13 @@ def notice(poller: Poller) -> None:
 
 
 @_step
-def answer(poller: Poller, call: int, results: tuple[FailureKind | None, ...]) -> None:
-    """A request is answered entry by entry (None: it succeeded); with one kind for all, as a whole."""
+def answer(poller: Poller, call: int, results: tuple[FailureKind | None, ...], late: bool) -> None:
+    """A request is answered entry by entry (None: it succeeded), or as a whole; `late`: its leases are over again."""
     request, token = poller.state.sqs.calls.pop(call)
     failures = tuple(None if kind is None else Failure(kind, kind.value, "") for kind in results)
     whole = failures[0] if results and results[0] is FailureKind.THROTTLED else None
-    came = Answer(token, request, NOW, failure=whole, entries=() if whole else failures)
+    sent_at = NOW - VISIBILITY if late else NOW
+    came = Answer(token, request, sent_at, failure=whole, entries=() if whole else failures)
     actor = poller.heartbeater if isinstance(token, Beat) else poller.settler
     actor.answered(came, token, NOW)
 

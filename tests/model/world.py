@@ -6,17 +6,19 @@ holds those, and carries frames between them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
 
-from tests.model import broker, handler, poller, steps
+from tests.model import broker, facts, handler, poller, steps
 from tests.model.broker import GONE, Queue, Stored
 from tests.model.doubles import Sent, Violation
-from tests.model.poller import Facts, Started, Told
+from tests.model.facts import Facts, Started
 from tests.model.scope import Scope
+from tests.model.steps import Told
 from worker.protocol import StreamFrame
 
 
@@ -49,7 +51,6 @@ class World(NamedTuple):
     sent: frozenset[int] = frozenset()  #: messages that we forwarded
     over: frozenset[str] = frozenset()  #: receipts whose lease is really over
     stained: frozenset[int] = frozenset()  #: messages that a fault may leave in flight
-    spent: frozenset[str] = frozenset()  #: kinds of faults
 
 
 class Model:
@@ -57,9 +58,10 @@ class Model:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        self.struck: Counter[str] = Counter()  #: how often each kind of fault struck, in all worlds together
         self.pollers = poller.states()
         self.handlers = handler.states()
-        self.facts: Callable[[int], Facts] = cache(lambda number: poller.facts(self.pollers[number]))
+        self.facts: Callable[[int], Facts] = cache(lambda number: facts.facts(self.pollers[number]))
         self.shown: Callable[[int], handler.Shown] = cache(lambda number: handler.shown(self.handlers[number]))
 
     def first(self) -> World:

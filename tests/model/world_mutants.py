@@ -6,6 +6,8 @@ import pytest
 
 from tests.model import broker, doubles, moves, receives, steps
 from tests.model.mutants import mutant
+from tests.model.poller import Poller
+from tests.model.steps import Told
 from tests.model.world import Model, World
 from worker.policy.requests import Request
 
@@ -35,7 +37,17 @@ def a_visibility_timeout_below_the_read_timeout(patch: pytest.MonkeyPatch) -> No
     patch.setattr(receives, "arrive", arrive)
 
 
-@mutant("SQS refuses the whole batch", kinds=("second delivery",), beats=True)
+@mutant("its lease is over", kinds=("lapse",), drains=False)
+def a_lease_on_a_clock_that_was_set_back(patch: pytest.MonkeyPatch) -> None:
+    """The wall clock: by it the lease has long to go, and what stands in the line is given out."""
+
+    def lapse(_poller: Poller, _seq: int) -> Told:
+        return Told()
+
+    patch.setattr(steps, "lapse", lapse)
+
+
+@mutant("SQS refuses the whole batch", kinds=("second delivery",), beats=True, handlers=1, drains=False)
 def batch_ids_are_message_ids(patch: pytest.MonkeyPatch) -> None:
     """Two deliveries of one message in one batch refuse it for all the others."""
     right = doubles.entry_ids

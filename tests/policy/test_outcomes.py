@@ -170,6 +170,18 @@ class TestDeathOfAHandler:
         assert build.settle_all(books, now=now) == [("send", "a"), ("delete", "a")]
         assert books.counts["dead_lettered"] == 1
 
+    def test_a_suspect_whose_lease_nobody_extends_starts_only_with_half_of_it(self) -> None:
+        """IAM denies the change of visibility: it would be cut off in the middle, so it is left to come again."""
+        for now, starts in ((1.0, True), (build.VISIBILITY * 0.6, False)):
+            books = build.ledger()
+            (a,) = build.receive(books, build.message("a"))
+            build.dispatch(books)
+            books.hiding_denied = True
+            outcomes.died(books, 1, {a.seq}, death=outcomes.Death(why="signal 9"), now=0.0, chance=0.0)
+            books.tick(now)
+            assert bool(outcomes.take_suspect(books, 1, now=now)) is starts
+            assert (a.state is State.SETTLING) is not starts
+
     def test_several_running_are_suspects_and_none_is_charged(self) -> None:
         """Each runs alone next; only a death alone counts."""
         books = build.ledger()

@@ -12,8 +12,10 @@ from worker.leases import LeaseTable
 from worker.message import Kind
 from worker.policy.ledger import Ledger
 from worker.policy.rules import Rules
+from worker.policy.silence import Silence
 from worker.poller.adoption import adopt
 from worker.poller.links import HandlerLink
+from worker.poller.lookout import Lookout
 from worker.poller.loop import PollerLoop
 from worker.poller.state import PollerState
 from worker.protocol import Outcome, StreamFrame, read_messages, send_outcomes
@@ -21,6 +23,7 @@ from worker.settings import QueueSettings, RetrySettings
 from worker.slots import ChildState, HandlerSlot, PollerSlot
 from worker.telemetry import Log
 from worker.testing.simulated_sqs import Clock, SimulatedServer, SimulatedSqs
+from worker.testing.sqs_server import limits
 from worker.testing.sqs_server.faults import rule
 
 
@@ -110,11 +113,13 @@ class World:
         dead_letter: bool = True,
         round_trip: float = 0.005,
         handlers: int = 1,
+        in_flight_limit: int = limits.IN_FLIGHT,
         **queue: Any,
     ) -> None:
         self.clock = Clock()
         self.random = random.Random(7)
-        self.server = SimulatedServer(self.clock, chance=self.random.random)
+        self.in_flight_limit = in_flight_limit
+        self.server = SimulatedServer(self.clock, chance=self.random.random, in_flight_limit=in_flight_limit)
         suffix = ".fifo" if fifo else ""
         attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
         self.dlq = self.server.call("CreateQueue", QueueName=f"dlq{suffix}", Attributes=attributes)["QueueUrl"]
@@ -129,8 +134,13 @@ class World:
         self.epoch = 0
         self.handlers: list[PlayedHandler] = []
         self.start_poller(expected=set())
-        self.handlers += [PlayedHandler(self, uid) for uid in range(1, handlers + 1)]
+        for _ in range(handlers):
+            self.add_handler()
         self.settle()
+
+    def add_handler(self) -> None:
+        """One more handler process is ready."""
+        self.handlers.append(PlayedHandler(self, len(self.handlers) + 1))
 
     def start_poller(self, *, expected: set[int]) -> None:
         """A poller, or its successor, on the same lease table."""
@@ -158,6 +168,7 @@ class World:
         )
         self.slot = PollerSlot(mmap.mmap(-1, PollerSlot.size()))
         self.loop = PollerLoop(self.state, self.slot)
+        self.loop.lookout = Lookout(self.state, Silence(limit=self.in_flight_limit))
         adopt(self.ledger, table, handlers=expected, now=self.clock.now)
 
     def kill_poller(self) -> None:

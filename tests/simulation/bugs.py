@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from worker.handler.stream import Stream
 from worker.message import Kind
@@ -22,8 +20,11 @@ from worker.supervisor import stopping
 from worker.supervisor.processes import Processes
 from worker.supervisor.tree import Budget, QueueSet
 
+if TYPE_CHECKING:
+    import pytest  # a pool of the chaos runs takes these bugs as well, and has no pytest
+
 #: Puts a bug in.
-Put = Callable[[pytest.MonkeyPatch], None]
+Put = Callable[["pytest.MonkeyPatch"], None]
 KILLS = ("handler killed", "poller killed", "several killed")
 POLLER, DUPLICATES = ("poller killed",), ("server: duplicate",)
 #: Calls whose answers say that they were not obeyed, or that say nothing.

@@ -60,6 +60,7 @@ def simulated(world: World) -> Iterator[None]:
     session = SimpleNamespace(controlling=lambda _: None, receiving=lambda _: None)
     patches: tuple[tuple[Any, str, Any], ...] = (
         (platform, "now", hub.clock),
+        (platform, "cpu_seconds", lambda: 0.0),
         (os, "_exit", leave),
         (selectors, "DefaultSelector", selector),
     )

@@ -15,8 +15,9 @@ def hung(*, started: bool = True) -> History:
     return history
 
 
-def complain(history: History, seq: int = 7) -> None:
-    history.says(history.poller(), ControlFrame.OVERDUE, {"handler": history.handler(0).uid, "seq": seq})
+def complain(history: History, seq: int = 7, *, lease: bool = False) -> None:
+    header = {"handler": history.handler(0).uid, "seq": seq, "lease": lease}
+    history.says(history.poller(), ControlFrame.OVERDUE, header)
 
 
 def test_exception_then_stacks_then_kill():
@@ -98,6 +99,21 @@ def test_a_handler_that_had_not_started_and_makes_progress_is_left_alone():
     history.row(history.handler(0)).done += 1
     history.after(5)
     assert not history.row(history.handler(0)).killed
+
+
+def test_no_deadline_helps_when_the_lease_ends():
+    """Nobody can extend it: the function is stopped though its handler was given more time, or has asked for it."""
+    history = hung()
+    handler = history.handler(0)
+    running(history, handler, deadline=history.now + 100)
+    complain(history)
+    history.after(1.3)
+    assert history.did == []
+    complain(history, lease=True)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    history.after(0.2)
+    assert history.did[-1] == f"kill handler #{handler.uid}"
 
 
 def test_a_second_complaint_changes_nothing():

@@ -41,6 +41,11 @@ def test_status_of_a_pool_that_runs():
             "receive_age": 0.0,
             "trouble": "",
             "trouble_age": 0.0,
+            "limit": "",
+            "per_second": 0.0,
+            "cpu": 0.0,
+            "receive_seconds": 0.0,
+            "settle_seconds": 0.0,
             "restarts": 0,
         }
     ]

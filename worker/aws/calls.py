@@ -14,7 +14,7 @@ from worker.aws.errors import entry_failure, failure_of
 from worker.aws.queues import queue_url
 from worker.aws.session import CONNECT_TIMEOUT, CONTROL_TIMEOUT
 from worker.policy.failures import Failure, FailureKind
-from worker.policy.requests import Answer, Delete, Hide, Receive, Request, Send
+from worker.policy.requests import Answer, Delete, Hide, Look, Receive, Request, Send
 from worker.settings import POLL_GRACE
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Characters of a body or value that are worth hiding: of a shorter one each letter of an error may be a part.
 _SHORTEST = 6
+#: What a Look asks for: messages that wait, and those in flight.
+_DEPTH: tuple[Any, Any] = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 _MISSING = Failure(FailureKind.TRANSIENT, "Missing", "SQS answered neither Successful nor Failed for this entry")
 
 
@@ -75,11 +77,22 @@ class Calls:
             else:
                 self.settling -= 1
             found.append(answer)
+        if self._stuck:
+            self._replace_stuck()
         return found
 
-    def _ensure_thread(self, name: str, serve: Any, needed: int) -> None:
+    def _replace_stuck(self) -> None:
+        """What waits in a queue was to be served by threads that are stuck now, and nobody may ever ask again."""
         while self._stuck:
             self._threads[self._stuck.popleft()] -= 1
+        for name, serve, waiting in (
+            ("receive", self._serve_receives, self._receives.qsize()),
+            ("control", self._serve_controls, self._controls.qsize()),
+        ):
+            for needed in range(1, waiting + 1):
+                self._ensure_thread(name, serve, needed)
+
+    def _ensure_thread(self, name: str, serve: Any, needed: int) -> None:
         if self._threads[name] < min(needed, self._limits[name]):
             self._threads[name] += 1
             # Daemons: a poll that hangs past the drain deadline must not keep the process from ending.
@@ -109,7 +122,10 @@ class Calls:
             sent_at = call.sent_at
             self._deadlines.begin(call)
             try:
-                answer = Answer(token, request, sent_at, entries=self._batch(request))
+                if isinstance(request, Look):
+                    answer = Answer(token, request, sent_at, depth=self._depth())
+                else:
+                    answer = Answer(token, request, sent_at, entries=self._batch(request))
             except Exception as error:  # noqa: BLE001 - as above
                 answer = Answer(token, request, sent_at, failure=failure_of(error, _hidden(request)))
             if not self._deadlines.finish(call):
@@ -141,6 +157,11 @@ class Calls:
             **options,
         )
         return list(answer.get("Messages", ()))
+
+    def _depth(self) -> tuple[int, int]:
+        answer = self._control_client.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(_DEPTH))
+        attributes: Any = answer["Attributes"]
+        return int(attributes[_DEPTH[0]]), int(attributes[_DEPTH[1]])
 
     def _batch(self, request: Request) -> tuple[Failure | None, ...]:
         answer: Any
@@ -175,7 +196,7 @@ def _hidden(request: Request) -> list[str]:
         return list(request.receipts)
     if isinstance(request, Hide):
         return [receipt for receipt, _ in request.entries]
-    if isinstance(request, Receive):
+    if not isinstance(request, Send):
         return []
     bodies = [entry.body.decode(errors="replace") for entry in request.entries]
     attributes = [one for entry in request.entries for one in entry.attributes.values()]

@@ -13,6 +13,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from worker.policy.failures import Failure, FailureKind, classify
 
 
+class NotJson(BotoCoreError):
+    """A success that is no JSON object, as of a proxy or a captive portal. botocore would call it an empty answer."""
+
+    fmt = "an answer with status {status} is not JSON: something else than SQS answers"
+
+
+def refuse_what_is_not_json(http_response: Any, **_: Any) -> None:
+    """A botocore hook (after-call). Raises NotJson; a body of nothing says nothing, and is let pass."""
+    body = http_response.content.strip()
+    if http_response.status_code < 300 and body and not (body.startswith(b"{") and body.endswith(b"}")):
+        raise NotJson(status=http_response.status_code)
+
+
 def failure_of(error: Exception, hidden: Iterable[str] = ()) -> Failure:
     """The failure behind an exception of a boto3 call. Both codes of SQS are looked at: query code and shape name.
 

@@ -11,6 +11,8 @@ from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError
 
+from worker.aws.credentials import LiveCredentials
+from worker.aws.errors import refuse_what_is_not_json
 from worker.settings import POLL_GRACE, QueueSettings, Settings, in_clear
 
 if TYPE_CHECKING:
@@ -43,9 +45,11 @@ class Session:
         self._allow_insecure = settings.allow_insecure_endpoint
         self._queue = queue
         try:
-            self._session = boto3.session.Session(region_name=self._region)
-            if queue.role_arn:
-                self._session = self._assume(queue.role_arn)
+            self._credentials = LiveCredentials()
+            found = self._assumed(queue.role_arn) if queue.role_arn else self._credentials
+            inner = botocore.session.get_session()
+            inner._credentials = found  # type: ignore[attr-defined]  # botocore has no public way
+            self._session = boto3.session.Session(botocore_session=inner, region_name=self._region)
         except BotoCoreError as error:
             raise Unusable(str(error)) from error
 
@@ -74,7 +78,9 @@ class Session:
     def _sqs(self, **options: Any) -> SQSClient:
         config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="worker", **options)
         try:
-            return self._checked(self._session.client("sqs", endpoint_url=self._endpoint, config=config))
+            client = self._checked(self._session.client("sqs", endpoint_url=self._endpoint, config=config))
+            client.meta.events.register("after-call.sqs", refuse_what_is_not_json)
+            return client
         except (BotoCoreError, ValueError) as error:
             # Without a region, for one; the key in the config helps as well as the environment.
             raise Unusable(f"{error} (set region in [worker], AWS_DEFAULT_REGION, or a profile)") from error
@@ -84,24 +90,20 @@ class Session:
 
         worker.config has judged its own keys and the environment; boto3 finds endpoints in its config files as well.
         """
+        client.meta.events.register("after-call", self._credentials.judge)
         url = client.meta.endpoint_url
         if in_clear(url) and not self._allow_insecure:
             remedy = "use https, or allow it with allow_insecure_endpoint = true in [worker]"
             raise Unusable(f"the endpoint {url} of the AWS config is plain http to another machine: {remedy}")
         return client
 
-    def _assume(self, role_arn: str) -> boto3.session.Session:
-        """A session whose credentials are the role's, fetched when first needed and refreshed before they expire."""
+    def _assumed(self, role_arn: str) -> DeferredRefreshableCredentials:
+        """The role's credentials, fetched when first needed and refreshed before they expire."""
         inner = botocore.session.get_session()
-        credentials = inner.get_credentials()
         fetcher = AssumeRoleCredentialFetcher(
             client_creator=lambda *service, **options: self._checked(inner.create_client(*service, **options)),
-            source_credentials=credentials,
+            source_credentials=self._credentials,
             role_arn=role_arn,
             extra_args={"RoleSessionName": "worker"},
         )
-        assumed = botocore.session.get_session()
-        assumed._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]  # botocore has no public way
-            method="assume-role", refresh_using=fetcher.fetch_credentials
-        )
-        return boto3.session.Session(botocore_session=assumed, region_name=self._region)
+        return DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)

@@ -137,10 +137,10 @@ QUEUE = (
     Key(
         name="polls",
         type=Type.NUMBER,
-        example="polls = 8",
+        example="polls = 32",
         least=1,
         most=64,
-        meaning="Long polls that a poller has open at a time, at most; an idle one has one.",
+        meaning="Long polls that a poller has open at a time, at most; an idle one has one, a busy one what it needs.",
     ),
     Key(
         name="ready_messages",

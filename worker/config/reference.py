@@ -49,9 +49,10 @@ credentials, and a crash is answered only once its dump is written.
 
 ## The file's mode
 
-The file names the code that runs, so it must not be writable by its group or by others, nor may its folder be writable
-by everybody (unless sticky, as `/tmp` is). The fault names the `chmod` that mends it. A group that is its owner's own
-(of the same name and without other members, as many systems have it together with umask 002) may write the file.
+The file names the code that runs, so it must not be writable by its group or by others, nor may any folder above it
+(unless sticky, as `/tmp` is): who can rename a folder can put another in its place. The fault names the `chmod` that
+mends it. A group that is its owner's own (of the same name and without other members, as many systems have it together
+with umask 002) may write file and folders.
 """
 
 _AFTER = """\

@@ -15,6 +15,9 @@ BYTES = 128 * 1024
 #: machines, and costs a receive count if the poller is killed: twelve kills once dead-lettered half a queue.
 LINE_AHEAD = 0.25
 
+#: Seconds of work that are not divided between handlers: a frame and a wake-up more would cost as much as it takes.
+WHOLE = 0.0005
+
 
 def credit(service: float | None, *, concurrency: int) -> int:
     """Messages a handler may hold in all; `service` is its mean seconds a message, None before the first."""
@@ -28,6 +31,12 @@ def credit(service: float | None, *, concurrency: int) -> int:
 def worth_sending(held: int, credit: int) -> bool:
     """Whether a handler should get more now: fast ones are filled from half, so that frames carry several messages."""
     return held <= credit // 2 if credit >= 4 else held < credit
+
+
+def share(ready: int, *, links: int, service: float | None) -> int:
+    """Messages of `ready` ones for the first of so many handlers that have room: even parts, but none too small."""
+    even = math.ceil(ready / links)
+    return even if service is None else max(even, min(ready, int(WHOLE / max(service, 1e-6))))
 
 
 def line_target(services: list[float | None], *, concurrency: int, most: int) -> int:

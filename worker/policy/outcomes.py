@@ -27,8 +27,8 @@ def take(ledger: Ledger, handler: int, *, most: int, most_bytes: int, now: float
         if delivery.lease_end <= now:
             ledger.lose(delivery)  # no effect starts on a lost lease
             continue
-        if ledger.hiding_denied and delivery.lease_end - now < ledger.rules.visibility / 2:
-            ledger.release(delivery)  # nobody extends its lease: a handler would be cut off in the middle
+        if _too_late(ledger, delivery, now):
+            ledger.release(delivery)
             continue
         if taken and delivery.size > room:
             break
@@ -36,6 +36,7 @@ def take(ledger: Ledger, handler: int, *, most: int, most_bytes: int, now: float
         room -= delivery.size
         _dispatch(ledger, delivery, handler)
         taken.append(delivery)
+    ledger.counts["attempts"] += len(taken)
     return taken
 
 
@@ -45,17 +46,25 @@ def take_suspect(ledger: Ledger, handler: int, *, now: float) -> list[Delivery]:
         if delivery.lease_end <= now:
             ledger.lose(delivery)
             continue
+        if _too_late(ledger, delivery, now):
+            ledger.release(delivery)
+            continue
         ledger.line.take(suspect=True)
         _dispatch(ledger, delivery, handler)
+        ledger.counts["attempts"] += 1
         return [delivery]
     return []
+
+
+def _too_late(ledger: Ledger, delivery: Delivery, now: float) -> bool:
+    """Nobody extends its lease, and half of it is gone: a handler would be cut off in the middle."""
+    return ledger.hiding_denied and delivery.lease_end - now < ledger.rules.visibility / 2
 
 
 def _dispatch(ledger: Ledger, delivery: Delivery, handler: int) -> None:
     delivery.state = State.DISPATCHED
     delivery.handler = handler
     delivery.attempts += 1
-    ledger.counts["attempts"] += 1
     ledger.table.dispatch(delivery.place, handler)
 
 

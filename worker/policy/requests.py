@@ -58,7 +58,12 @@ class Send:
     entries: tuple[Outgoing, ...]
 
 
-Request = Receive | Delete | Hide | Send
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How many messages the queue has: one GetQueueAttributes."""
+
+
+Request = Receive | Delete | Hide | Send | Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Answer:
     messages: tuple[Received, ...] = ()  #: Receive
     unusable: int = 0  #: Receive: messages without a receipt handle or id, which nobody can settle
     entries: tuple[Failure | None, ...] = ()  #: batches: per entry, in order, None where it is confirmed
+    depth: tuple[int, int] | None = None  #: Look: messages that wait, and those in flight, both approximate
 
 
 class Sqs(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import random
 import select
@@ -62,7 +63,10 @@ def main(control_fd: int) -> int:
     slot.tell(pid=os.getpid(), state=ChildState.STARTING, now=now, received_at=now, quiet_until=now)
     queue = settings.queue(header["queue"])
     try:
-        return Boot(settings, queue, control=control, log=log, header=header, early=early).serve(slot, table)
+        boot = Boot(settings, queue, control=control, log=log, header=header, early=early)
+        gc.collect()
+        gc.freeze()  # boto3's objects live as long as we do: to look through them for garbage stops the loop for 30 ms
+        return boot.serve(slot, table)
     except Hopeless as error:
         return _fail(control, str(error))
     except DrainedEarly:
@@ -137,6 +141,8 @@ class Boot:
             log=self._log,
             chance=random.random,
             token=lambda: str(uuid.uuid4()),
+            most_calls=CONTROLS,
+            cpu=platform.cpu_seconds,
         )
         loop = PollerLoop(state, slot)
         now = state.received_at = platform.now()  # a first long poll that never returns is noticed as well

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import defaultdict
 
 from worker.channel import Broken, Frame
 from worker.message import LONGEST_LEASE, Kind
 from worker.policy import outcomes
-from worker.policy.credit import BYTES, line_target
+from worker.policy.credit import BYTES, line_target, share
 from worker.policy.delivery import Action, Delivery, Settlement, State
 from worker.policy.ledger import Ledger
 from worker.poller.links import HandlerLink
@@ -26,6 +25,9 @@ from worker.settings import POLL_GRACE
 
 #: Seconds between two looks at the deadlines of running messages.
 _DEADLINES = 0.5
+#: Seconds from the end of a message's time to the death of a handler that ignores it: the look at it, the ladder
+#: (supervisor/overdue.py), the kill. Where no heartbeat is allowed they come off the lease.
+_ENDING = 2.0
 #: Seconds that a handler may hold messages, run none and tell nothing, before it counts as hung.
 _SILENT = 10.0
 
@@ -60,7 +62,7 @@ class Dispatcher:
             return 0
         concurrency = links[0].slot.concurrency
         most = self._state.queue.ready_messages
-        if self._state.ledger.hiding_denied:
+        if self._state.ledger.hiding_denied or self._state.beats_fail:
             most = len(links) * concurrency  # what waits in the line loses lease time that nobody extends
         return line_target([link.service for link in links], concurrency=concurrency, most=most)
 
@@ -69,8 +71,8 @@ class Dispatcher:
         open_links = [link for link in self.links.values() if link.room()]
         open_links.sort(key=lambda link: len(link.held))
         for place, link in enumerate(open_links):
-            share = math.ceil(ledger.line.count / (len(open_links) - place))
-            most = min(link.room(), share)
+            part = share(ledger.line.count, links=len(open_links) - place, service=link.service)
+            most = min(link.room(), part)
             deliveries = outcomes.take(ledger, link.uid, most=most, most_bytes=BYTES - link.held_bytes, now=now)
             if not deliveries:
                 return
@@ -242,7 +244,8 @@ class Dispatcher:
         self._deadlines_at = now + _DEADLINES
         for link in self.links.values():
             running = link.slot.running()
-            late = [entry.seq for entry in running if entry.deadline < now and entry.seq in link.held]
+            held = [entry for entry in running if entry.seq in link.held]
+            late = [entry.seq for entry in held if entry.deadline < now or self._expired(entry.seq, now)]
             if not running and link.greeted and link.held and now - link.heard_at > _SILENT + POLL_GRACE:
                 late = [min(link.held)]
             if running:
@@ -250,14 +253,21 @@ class Dispatcher:
             for seq in set(late) - link.reported:
                 link.reported.add(seq)
                 self._state.counts["overdue"] += 1
-                self._state.control.send(ControlFrame.OVERDUE, {"handler": link.uid, "seq": seq})
+                lease = self._expired(seq, now)
+                self._state.control.send(ControlFrame.OVERDUE, {"handler": link.uid, "seq": seq, "lease": lease})
         return _DEADLINES
+
+    def _expired(self, seq: int, now: float) -> bool:
+        """Whether its lease ends and nobody can extend it. Who started before that was known has a later deadline."""
+        ledger = self._state.ledger
+        delivery = ledger.deliveries.get(seq)
+        return ledger.hiding_denied and delivery is not None and _expiry(ledger, delivery) <= now
 
 
 def _expiry(ledger: Ledger, delivery: Delivery) -> float:
     """When a handler function must have ended, whatever it asks for: SQS's 12 hours, or a lease that none extends."""
     if ledger.hiding_denied:
-        return delivery.lease_end - max(1.0, ledger.rules.visibility / 10)
+        return delivery.lease_end - _ENDING - ledger.rules.visibility / 20
     return delivery.received_at + LONGEST_LEASE
 
 

@@ -70,7 +70,7 @@ def _detached(pool: Pool, child: Child, header: Any, now: float) -> None:
 def _overdue(pool: Pool, child: Child, header: Any, now: float) -> None:
     handler = child.queue_set.handlers.get(header["handler"])
     if handler is not None:
-        overdue.begin(pool, handler, int(header["seq"]), now=now)
+        overdue.begin(pool, handler, int(header["seq"]), lease=bool(header.get("lease")), now=now)
 
 
 def _drained(_: Pool, child: Child, header: Any, now: float) -> None:

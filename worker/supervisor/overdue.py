@@ -19,16 +19,17 @@ SOFT = 1.0
 DUMP = 0.2
 
 
-def begin(pool: Pool, handler: Child, seq: int, *, now: float) -> None:
-    """A poller says that `handler` is past its deadline with message `seq`."""
+def begin(pool: Pool, handler: Child, seq: int, *, lease: bool = False, now: float) -> None:
+    """A poller says that `handler` is past its deadline with message `seq`, or near the end of its `lease`."""
     if handler.phase not in (Phase.SERVING, Phase.LEAVING) or handler.overdue:
         return
     running = {entry.seq for entry in pool.outside.running(handler)}
     # A ladder may wait for a message that was given more time and has ended since; the poller complains only once.
-    if handler.ladder and (handler.ladder.seq == seq or handler.ladder.seq in running):
+    waits = handler.ladder and (handler.ladder.seq == seq or handler.ladder.seq in running)
+    if waits and not lease:
         return
     done = pool.outside.handler_facts(handler).done
-    handler.ladder = Ladder(seq=seq, was_running=seq in running, done=done, due=now)
+    handler.ladder = Ladder(seq=seq, was_running=seq in running, done=done, due=now, lease=lease)
     pool.log.warning("child_overdue", **handler.fields(), seq=seq, started=seq in running)
 
 
@@ -67,7 +68,7 @@ def _recovered(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> boo
         if ladder.was_running or pool.outside.handler_facts(handler).done != ladder.done:
             handler.ladder = None
         return handler.ladder is None
-    if entry.deadline > now:
+    if entry.deadline > now and not ladder.lease:
         ladder.rung, ladder.due, ladder.was_running = 0, entry.deadline, True
         return True
     return False

@@ -69,6 +69,11 @@ def _poller(pool: Pool, poller: Child, now: float) -> dict[str, Any]:
         "receive_age": round(now - max(facts.received_at, poller.started_at), 3),
         "trouble": facts.trouble,
         "trouble_age": round(now - facts.trouble_since, 3) if facts.trouble else 0.0,
+        "limit": facts.limit,
+        "per_second": round(facts.per_second, 1),
+        "cpu": round(facts.cpu, 3),
+        "receive_seconds": round(facts.receive_seconds, 6),
+        "settle_seconds": round(facts.settle_seconds, 6),
         "restarts": poller.queue_set.replaced[Role.POLLER, poller.number],
     }
 

@@ -55,6 +55,7 @@ class Ladder:
     was_running: bool  #: whether the message had been started when the poller complained
     done: int  #: what the handler had finished by then
     due: float  #: when the next rung is climbed
+    lease: bool = False  #: its lease ends and nobody can extend it, whatever deadline the handler has
     rung: int = 0
 
 
