@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Puts a bug in.
 Put = Callable[["pytest.MonkeyPatch"], None]
 KILLS = ("handler killed", "poller killed", "several killed")
-POLLER, DUPLICATES = ("poller killed",), ("server: duplicate",)
+POLLER, RELEASING, DUPLICATES = ("poller killed",), ("poller killed releasing",), ("server: duplicate",)
 #: Calls whose answers say that they were not obeyed, or that say nothing.
 REFUSALS = ("server: fail_entries", "server: omit_entries", "server: unavailable", "server: drop")
 _DELETE = Settlement(Action.DELETE, Kind.ACK)
@@ -216,7 +216,7 @@ BUGS: Iterable[Bug] = (
     Bug(
         "a release is made twice",
         _around(arrivals, "adopted", _released_twice),
-        faults=POLLER,
+        faults=RELEASING,
         mix="retries",
     ),
 )
