@@ -16,7 +16,9 @@ from worker.poller import boot
 from worker.poller.dispatcher import Dispatcher
 from worker.poller.settler import Settler
 from worker.poller.stopping import Stopping
+from worker.supervisor import stopping
 from worker.supervisor.processes import Processes
+from worker.supervisor.tree import Budget, QueueSet
 
 if TYPE_CHECKING:
     import pytest  # a pool of the chaos runs takes these bugs as well, and has no pytest
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 #: Puts a bug in.
 Put = Callable[["pytest.MonkeyPatch"], None]
 KILLS = ("handler killed", "poller killed", "several killed")
-POLLER, DUPLICATES = ("poller killed",), ("server: duplicate",)
+POLLER, RELEASING, DUPLICATES = ("poller killed",), ("poller killed releasing",), ("server: duplicate",)
 #: Calls whose answers say that they were not obeyed, or that say nothing.
 REFUSALS = ("server: fail_entries", "server: omit_entries", "server: unavailable", "server: drop")
 _DELETE = Settlement(Action.DELETE, Kind.ACK)
@@ -164,6 +166,15 @@ def _released_twice(original: Any) -> Any:
     return adopted
 
 
+def _killed_at_once(original: Any) -> Any:
+    """What is to drain gets no time."""
+
+    def retire(queue_set: QueueSet, times: Budget) -> None:
+        original(queue_set, replace(times, kill_at=0.0))
+
+    return retire
+
+
 def _nothing(*_: Any, **__: Any) -> None:
     """Instead of what should be done."""
 
@@ -191,6 +202,8 @@ BUGS: Iterable[Bug] = (
         mix="retries",
     ),
     Bug("a death is an ack", _instead(outcomes, "died", _deaths_are_acks), faults=("handler killed",)),
+    Bug("a reload kills what runs", _around(stopping, "retire", _killed_at_once), faults=("reload",), mix="slow"),
+    Bug("no quarantine", _instead(outcomes, "CRASHES", 1_000_000), mix="deaths"),
     Bug("a reject is a delete", _instead(outcomes, "_reject", _rejects_are_deleted)),
     Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=POLLER),
     Bug(
@@ -203,7 +216,7 @@ BUGS: Iterable[Bug] = (
     Bug(
         "a release is made twice",
         _around(arrivals, "adopted", _released_twice),
-        faults=POLLER,
+        faults=RELEASING,
         mix="retries",
     ),
 )

@@ -47,6 +47,10 @@ class Faults:
             **{f"server: {name}": partial(self._server, name) for name in server_faults.KINDS},
         }
 
+    def kinds(self) -> set[str]:
+        """The names of all."""
+        return set(self._kinds)
+
     def schedule(self, only: frozenset[str] | None = None) -> None:
         """Draw the faults of this seed: some kinds, each several times."""
         chance = self._chance

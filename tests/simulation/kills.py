@@ -32,6 +32,7 @@ class Kills:
         return {
             "handler killed": self._kill_handler,
             "poller killed": self._kill_poller,
+            "poller killed releasing": self._kill_releasing,
             "supervisor killed": self._kill_supervisor,
             "several killed": self._kill_several,
             "host lost": self._lose_host,
@@ -55,6 +56,14 @@ class Kills:
             process.aim, process.fuse = "", self._chance.randrange(FUSE)
         else:
             process.aim, process.fuse = self._chance.choice(deeds), self._chance.randrange(AIMED)
+        return True
+
+    def _kill_releasing(self) -> bool:
+        """Before or after it gives messages back: whether it did, its successor cannot know."""
+        poller = self._victims.poller()
+        if poller is None:
+            return False
+        poller.aim, poller.fuse = "release", self._chance.randrange(2)
         return True
 
     def _kill_several(self) -> bool:

@@ -18,6 +18,9 @@ NONE_TO_GIVE, BROKEN, BETWEEN = 6.0, 3.0, 20.0
 #: What operators send to a supervisor that is to go on.
 SIGNALS = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGTSTP", "SIGCONT", "SIGUSR1", "SIGCHLD")
 
+#: What they do to a pool that is to go on: nothing happens twice by it.
+ORDERLY = frozenset({"reload", "scale", "pause", "several signals"})
+
 
 class Operators:
     """Signals to supervisors, and starts that fail."""

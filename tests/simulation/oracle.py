@@ -19,6 +19,8 @@ from tests.simulation.story import Assigned, Facts, Lapse, Story, by_group
 DEATHS = 3
 #: Incidents of a machine whose poller may not hear what its handlers tell.
 UNHEARD = {"stuck", "poller stopped", "host suspended"}
+#: The cause of a duplicate that the handler function has itself.
+OVERRAN = "handler function overran its deadline"
 
 
 @dataclass(slots=True)
@@ -28,6 +30,11 @@ class Verdict:
     violations: list[str] = field(default_factory=list)
     duplicates: Counter[str] = field(default_factory=Counter)  #: by cause
     lapses: Counter[str] = field(default_factory=Counter)
+
+    def nothing_failed(self) -> None:
+        """Then what was explained by a failure is a violation as well."""
+        causes = (*self.duplicates, *self.lapses)
+        self.violations += [f"{cause}, though nothing failed" for cause in causes if cause != OVERRAN]
 
 
 def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int, dead_letters: bool) -> Verdict:
@@ -108,7 +115,7 @@ def _why_again(story: Story, before: Run, after: Run, facts: Facts) -> str:
         if before.outcome == "forward":
             return "handler died before its forward was read"
     if before.outcome == "overdue":
-        return "handler function overran its deadline"
+        return OVERRAN
     if before.outcome == "forward" and _refused(facts, between=(before.started, after.started)):
         return "its forward was refused for good"
     first, second = sorted((before.receives, after.receives))

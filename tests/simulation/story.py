@@ -56,6 +56,7 @@ class Story:
     number: int = -1
     assigned: list[Assigned] = field(default_factory=list)
     given_back: bool = False  #: the last change of its visibility was no heartbeat
+    overruled: str = ""  #: an older receipt by which its visibility was changed since it was given out
     lapses: list[Lapse] = field(default_factory=list)
     deleted: float | None = None
     redriven: float | None = None
@@ -123,7 +124,7 @@ class Reader:
         receipt = event.get("receipt", "")
         if kind == "assign":
             story.assigned.append(Assigned(at, receipt, event["receives"], event["connection"]))
-            story.given_back = False
+            story.given_back, story.overruled = False, ""
         elif kind == "visibility" and event["outcome"] == "done":
             self._changed(story, event)
         elif kind == "expire":
@@ -132,6 +133,8 @@ class Reader:
             kept = not story.given_back and self._hidden.get(receipt, float("inf")) > when
             if injected or kept:
                 story.lapses.append(Lapse(when, receipt, injected))
+            elif story.overruled:
+                story.lapses.append(Lapse(when, receipt, by=story.overruled))
         elif kind == "delete" and event["outcome"] == "done":
             story.deleted = at
         elif kind == "redrive":
@@ -142,7 +145,11 @@ class Reader:
         sequence, _, number = event["receipt"].partition(".")
         by, at = f"{sequence}.{event['number']}", event["now"]
         story.given_back = self._hidden.get(by, float("inf")) <= at
-        if event["number"] < int(number) and not event["seconds"]:
+        if event["number"] == int(number):
+            story.overruled = ""
+        elif event["seconds"]:
+            story.overruled = by  # it lapses later, unless its holder extends it before
+        else:
             story.lapses.append(Lapse(at, event["receipt"], by=by))
 
 
