@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     if not scopes and not mutants:
         print(f"no scope and no mutant is called {options.only!r}: {', '.join((*SMALL, *LARGE))}", file=sys.stderr)
         return 2
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=140)  # in a file, a row stays a line
     results = _searches([("scope", name) for name in scopes] + [("mutant", name) for name in mutants], options, console)
     held, caught = results[: len(scopes)], results[len(scopes) :]
     good = _scopes(console, held)
@@ -130,7 +130,8 @@ def _searches(jobs: list[tuple[str, str]], options: argparse.Namespace, console:
             if process.returncode:
                 return Result(name, 0, 0, 0, f"the search ended with code {process.returncode}")
             result = Result(**orjson.loads(line))
-            console.print(f"{name}: {result.worlds:,} worlds, {result.seconds:.1f} s, {result.wrong or 'holds'}")
+            verdict = result.wrong or "holds"
+            console.print(f"{name}: {result.worlds:,} worlds, {result.seconds:.1f} s, {verdict}", markup=False)
             return result
 
         return list(threads.map(one, jobs))

@@ -10,6 +10,9 @@ from tests.model.scope import FAULTS, Scope
 from tests.model.scopes import SMALL
 from tests.model.search import BOUND, Found, search
 
+#: Seconds: a search only calculates, for as long as a busy machine makes it.
+pytestmark = pytest.mark.timeout(600)
+
 #: The mistakes that consumers of SQS are known for; each is among the mutants.
 KNOWN = {
     "early ack",
@@ -78,7 +81,7 @@ def test_the_known_mistakes_are_among_the_mutants() -> None:
 
 
 def test_every_kind_of_fault_is_in_a_scope() -> None:
-    """On a standard queue and on a FIFO queue, so that none is there for show."""
+    """On a standard queue and on a FIFO queue, and two of them at once."""
     for fifo in (False, True):
         scopes = [searched.scope for searched in SMALL.values() if searched.scope.fifo is fifo]
         struck = {
