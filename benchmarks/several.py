@@ -7,6 +7,11 @@ trip (benchmarks/endless_sqs.py): what is measured is what a handler process can
 calls to AWS. CPU is user and system time of each process, a message; the kernel's work for both ends of the stream is
 in it. `ceiling` is what so many places allow at this wait.
 
+Measured 2026-11 on 2 cores of an AMD EPYC that 15 to 29 other processes wanted as well, Python 3.11.7: of 1,000 places
+410 to 640 in flight at 50 ms and 3,300 to 7,300 messages a second, 870 at 500 ms. CPU a message of handler and poller:
+37 and 17 us async (asyncio alone: 8), 72 and 36 us in threads, 12 and 17 us in batches of ten, 5 and 13 us plain, which
+was 5 and 13 us before there were several at once. 10,000 a second are 0.55 cores of CPU: run it on a quiet machine.
+
 Run it on two checkouts, alternating (PYTHONPATH=other/checkout), to compare them: `plain-nothing` is the way that must
 not get dearer.
 """

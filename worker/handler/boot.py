@@ -8,14 +8,12 @@ import os
 import sys
 from dataclasses import dataclass
 from select import POLLIN, poll
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.channel import PROTOCOL, Channel, Frame
 from worker.handler.application import CannotImport, load
-from worker.handler.concurrency import concurrent_loop, several
-from worker.handler.concurrent_loop import ConcurrentLoop
 from worker.handler.endings import Endings
-from worker.handler.form import form_of
+from worker.handler.form import form_of, several
 from worker.handler.links import Links, SupervisorGone
 from worker.handler.loop import Loop
 from worker.handler.run import HandlerFunction
@@ -27,6 +25,9 @@ from worker.protocol import ControlFrame
 from worker.settings import QueueSettings, Settings, from_json
 from worker.slots import ChildState, HandlerSlot, ring_length
 from worker.telemetry import Log
+
+if TYPE_CHECKING:
+    from worker.handler.concurrent_loop import ConcurrentLoop
 
 #: The out-of-memory killer takes user code before the processes that hold leases.
 _OOM_SCORE = 500
@@ -94,6 +95,8 @@ def _loop(
 ) -> Loop | ConcurrentLoop:
     form = form_of(function)
     if several(form, queue):
+        from worker.handler.concurrency import concurrent_loop  # a plain handler's start need not pay 5 ms for it
+
         return concurrent_loop(
             function, form, queue=queue, slot=slot, links=links, stream=stream, endings=endings, clock=now
         )

@@ -16,11 +16,6 @@ from worker.settings import QueueSettings
 from worker.slots import HandlerSlot
 
 
-def several(form: Form, queue: QueueSettings) -> bool:
-    """Whether it takes a hand-over between threads. One plain call after the other must not pay for one."""
-    return form.asynchronous or queue.places > 1
-
-
 def concurrent_loop(
     function: AnyFunction,
     form: Form,
@@ -50,7 +45,7 @@ def concurrent_loop(
 
 
 def _runner(function: AnyFunction, form: Form, *, queue: QueueSettings, board: Board, endings: Endings) -> Runner:
-    # Imported where they are needed: asyncio costs a handler's start 40 ms, threading and ctypes 3 ms.
+    # Imported where they are needed: asyncio costs a handler's start 25 ms, threading and ctypes 5 ms.
     if form.asynchronous:
         from worker.handler.event_loop import EventLoop
 

@@ -29,6 +29,11 @@ def form_of(function: Callable[..., Any]) -> Form:
     return Form(inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call), _takes_list(function))
 
 
+def several(form: Form, queue: QueueSettings) -> bool:
+    """Whether it takes a hand-over between threads. One plain call after the other must not pay for one."""
+    return form.asynchronous or queue.places > 1
+
+
 def misfit(form: Form, queue: QueueSettings) -> str:
     """Why a handler function of this form cannot serve this queue's table, or nothing."""
     if form.asynchronous and queue.threads > 1:

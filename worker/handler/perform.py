@@ -58,6 +58,8 @@ class Judge:
 
     def returned(self, result: object) -> Outcomes:
         """Raises TypeError or ValueError for a result that says nothing."""
+        if result is None:
+            return self.outcomes
         if not self._batch:
             self.outcomes[0] = returned(result, self._attempt.parcels[0])
         elif isinstance(result, Mapping):
@@ -65,7 +67,7 @@ class Judge:
         elif isinstance(result, Retry | Reject) or result is Retry:
             for place in self.readable:
                 self.outcomes[place] = returned(result, self._attempt.parcels[place])
-        elif result is not None:
+        else:
             _close(result)
             raise TypeError(
                 f"the handler function returned a {type(result).__name__}: of a batch it returns None, or a mapping "

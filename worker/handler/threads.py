@@ -16,6 +16,9 @@ from worker.handler.perform import AnyFunction, perform
 from worker.handler.run import Report
 from worker.message import SoftTimeout
 
+#: Turns of a loop in which an exception that was thrown is raised.
+_TURNS = 10
+
 
 class Threads:
     """The threads, and the line they take attempts from."""
@@ -107,10 +110,14 @@ class Guard:
 
     def leave(self) -> None:
         """The thread: user code has ended. Raises SoftTimeout if it was on its way already."""
-        self._inside = None
+        attempt, self._inside = self._inside, None
         while self._throwing:
             time.sleep(0)  # warn() runs in the main thread: from here on it sees that nobody is inside
-        _throw(self.thread, None)
+        if attempt is None or attempt.warned:
+            # The interpreter looks for it at each turn of a loop. (To take it back, as the C API can, leaves 3.11
+            # looking for ever: every function gets slower, and a traced one hangs.)
+            for _ in range(_TURNS):
+                pass
 
     def warn(self) -> None:
         """The main thread: raise SoftTimeout in the thread when it next runs Python code, if its time is up."""
@@ -120,10 +127,5 @@ class Guard:
         self._throwing = True
         if self._inside is attempt:
             attempt.warned = True
-            _throw(self.thread, SoftTimeout)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), ctypes.py_object(SoftTimeout))
         self._throwing = False
-
-
-def _throw(thread: int, exception: type[BaseException] | None) -> None:
-    """Raise the exception in a thread; None: forget one that has not been raised yet."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception and ctypes.py_object(exception))
