@@ -68,8 +68,8 @@ def test_a_stop_returns_what_has_not_started(build: Build) -> None:
 
 def test_a_poller_that_reads_slowly_gets_everything(build: Build) -> None:
     """What the kernel does not take at once is written when there is room, without a turn of the loop."""
-    parts = build(lambda _message: Forward(queue="q", body="x" * 3_000_000))
-    parts.give(parcel(1))
+    parts = build(lambda _message: Forward(queue="q", body="x" * 1_000_000))
+    parts.give(parcel(1), parcel(2), parcel(3))
     assert parts.stream.channel is not None
     assert parts.stream.channel.pending
     got: list[int] = []
@@ -77,7 +77,7 @@ def test_a_poller_that_reads_slowly_gets_everything(build: Build) -> None:
     def read() -> bool:
         got.extend(outcome.seq for outcome in parts.heard().others)
         parts.serve()
-        return got == [1]
+        return got == [1, 2, 3]
 
     eventually(read)
     assert not parts.stream.channel.pending
