@@ -8,6 +8,21 @@ are real processes, with a function that returns at once. The CPU of a client co
 
 The messages are made before the clock starts, and used again and again: what a receive costs to parse is the client's.
 --stages adds what each actor takes, which costs a few per cent itself; --profile writes a cProfile file instead.
+
+Measured 2026-11 on 2 cores of an AMD EPYC that others used as well (load 3 to 30), Python 3.11.7, 1 KiB bodies, 2
+handlers, before and after "nothing per message that can be per batch", in turns, medians of three; us of CPU per
+message of poller + handlers, and messages a second beside them, which say more of the load than of the poller:
+
+| | before | after |
+|---|---|---|
+| 0 ms a call, load 3 | 10.0 + 5.2, 76,000/s | 9.1 + 5.3, 80,000/s |
+| 0 ms a call, load 25 | 13.4 + 7.8, 6,900/s | 11.1 + 7.2, 7,600/s |
+| 10 ms a call, 8 polls, load 12 | 16.3 + 11.3, 6,100/s | 14.5 + 8.4, 6,300/s |
+| 10 ms a call, 32 polls, load 30 | 17.6 + 10.2, 3,500/s | 11.9 + 8.0, 7,000/s |
+| 1 MiB bodies shared, 1 handler, load 11 | 255 + 255, 182 to 254 MB/s | 111 + 134, 2,600 MB/s |
+
+0.20 calls a message throughout. 1 MiB bodies made anew, 20 ms a call, 32 polls: 605 MB/s within 95 MiB.
+Run it again before you quote it.
 """
 
 from __future__ import annotations
