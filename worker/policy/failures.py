@@ -39,7 +39,7 @@ class Failure:
 
 
 #: Codes as botocore gives them; SQS has a query code and a shape name for most, and either may arrive. A bare status
-#: is no answer of SQS: a proxy's 403 or 404 says nothing about permissions or queues, and a first boot gives up on those.
+#: is no answer of SQS: a proxy's 403 or 404 says nothing of permissions or queues, and a first boot gives up on those.
 _KINDS = {
     FailureKind.THROTTLED: {
         *("RequestThrottled", "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException"),
