@@ -20,7 +20,7 @@ from tests.simulation.world import World
 #: Seeds, each of them a world with a standard and one with a FIFO queue; in parts, so that both cores have some.
 SEEDS, PART = 1000, 25
 #: Seeds within which a bug that was put in has to show.
-WITHIN = 200
+WITHIN = 400
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))

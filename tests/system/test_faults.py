@@ -48,7 +48,8 @@ def told(pool: Pool, event: str) -> list[dict[str, Any]]:
 def test_every_failure_has_a_state_and_a_line_and_leaves_other_queues_alone(pools: Callable[..., Pool]) -> None:
     """One after the other, on one queue: while it lasts its class is in the status and in one line with a hint, and
     another queue's messages are handled; afterwards all that waited is handled within 30 s, by the same processes."""
-    pool = pools("record", handlers=1, wait=1)
+    # A message whose answer was lost on its way comes again when its visibility timeout ends: a short one.
+    pool = pools("record", handlers=1, wait=1, visibility_timeout=9)
     other = add_queue(pool)
     name = pool.url.rsplit("/", 1)[1]
     pool.start()
@@ -171,7 +172,7 @@ def test_a_role_that_may_not_change_the_visibility_is_a_state(pools: Callable[..
     assert set(pool.effects().values()) == {1}
     assert (pool.effects("start")["0"], pool.effects("start")["1"]) == (2, 2)
     counters = pool.queue()["counters"]
-    assert (counters["lost"], counters["late"], counters["beats"]) == (0, 0, 0)
+    assert (counters["late"], counters["beats"]) == (0, 0)
     (line,) = told(pool, "visibility_change_denied")
     assert "sqs:ChangeMessageVisibility" in line["why"]
     assert any(event["event"] == "message_overdue" for event in pool.events())
