@@ -83,7 +83,7 @@ bench-rivals: $(VENV)/dev-installed ## the same beside other libraries, installe
 .PHONY: bench-localstack
 bench-localstack: $(VENV)/dev-installed ## CPU per message against LocalStack, installed from PyPI into .bench
 	@mkdir -p .bench/results
-	$(BIN)/python -m benchmarks throughput --endpoint localstack --json .bench/results/localstack.json $(BENCH_OPTIONS)
+	$(BIN)/python -m benchmarks elsewhere --endpoint localstack --json .bench/results/localstack.json $(BENCH_OPTIONS)
 
 .PHONY: format
 format: $(VENV)/dev-installed ## write the code as `make lint` wants it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from benchmarks.stage import Stage
 def main(arguments: list[str] | None = None) -> int:
     """Measure or read, then show; 1 if a case gave no figure."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill cleans up as Ctrl-C does
     if options.sources:
         headers, rows = _read(options.sources)
     else:
@@ -98,8 +100,8 @@ def _read(paths: Sequence[Path]) -> tuple[list[Mapping[str, str]], list[Row]]:
     for path in paths:
         data = orjson.loads(path.read_bytes())
         headers += data["headers"]
-        # The figure of a later file takes the place of an earlier one's.
-        rows |= {row.case.key(): row for row in from_json(data["rows"])}
+        # The figure of a later file takes the place of an earlier one's; a failure takes nobody's.
+        rows |= {row.case.key(): row for row in from_json(data["rows"]) if row.figures or row.case.key() not in rows}
     return headers, list(rows.values())
 
 

@@ -49,9 +49,11 @@ def _bars(figure: str, title: str, *, log: bool = False) -> Callable[[Axes, Sequ
         colours = [_OURS if row.case.contender == "worker" else _THEIRS for row in shown]
         bars = axes.barh(labels, values, color=colours)
         axes.bar_label(bars, [f"{value:,.3g}" if value < 1000 else f"{value:,.0f}" for value in values], padding=3)
+        axes.margins(x=0.15, y=0.02)
         if log:
             axes.set_xscale("log")
-        axes.margins(x=0.15)
+            axes.set_xlim(left=1)  # bars of a log scale have no natural foot; this one is the same in every run
+            axes.xaxis.set_minor_formatter("")
         axes.set_xlabel(title)
         axes.spines[["top", "right"]].set_visible(False)
 

@@ -66,7 +66,14 @@ def config(job: Job) -> Path:
         "handler": job.handler or f"benchmarks.application:{'noop' if job.work == 'noop' else 'work'}",
         "handlers": job.handlers,
     }
-    lines = ["[worker]", 'name = "bench"', f'control_socket = "{job.folder}/s"', 'log_level = "warning"']
+    drain = max(25, int(job.settings.get("wait", 0)) + 7)  # what the config asks for beside a long wait
+    lines = [
+        "[worker]",
+        'name = "bench"',
+        f"drain_timeout = {drain}",
+        f'control_socket = "{job.folder}/s"',
+        'log_level = "warning"',
+    ]
     lines += ["[queues.work]", *[f"{key} = {json.dumps(value)}" for key, value in (queue | dict(job.settings)).items()]]
     path.write_text("\n".join(lines) + "\n")
     path.chmod(0o600)

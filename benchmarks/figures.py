@@ -51,6 +51,7 @@ FIGURES = {
     "lost": Figure("lost", 0, judged=False),
     "duplicated": Figure("duplicated", 0, judged=False),
     "hung": Figure("hung", 0, judged=False),
+    "unfinished": Figure("unfinished", 0, judged=False),
     "calm_s": Figure("until empty s", 0, judged=False),
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from benchmarks.contender import running
-from benchmarks.effects import read
+from benchmarks.effects import Step, read
 from benchmarks.endpoints import Embedded, embedded, wait_for_depth
 from benchmarks.pool_status import wait_until_running
 from benchmarks.rows import Case
@@ -38,14 +38,8 @@ def cases(stage: Stage) -> list[Case]:
 def run(case: Case, stage: Stage) -> dict[str, float]:
     """A window for the capacity, then arrivals at half of it, against a server that writes its events down."""
     rate = min(_MOST, stage.load(case)["rate"] / 2)
-    with stage.job(case) as scratch, embedded(str(scratch.folder / "events")) as endpoint:
-        quiet = Stage(endpoint=endpoint, quick=stage.quick, spin=stage.spin, contenders=stage.contenders)
-        with quiet.job(case, effects=True) as job, running(stage.contenders[case.contender], job) as started:
-            wait_until_running(job.folder)
-            sent = _arrivals(endpoint, job.queue_url, rate=rate, seconds=1.5 if stage.quick else 8.0)
-            if not wait_for_depth(endpoint, job.queue_url, most=0, patience=30.0):
-                raise NoFigure(f"the queue is not empty: {started.gist()}")
-            steps = read(Path(job.environ["BENCH_EFFECTS"]).read_text().splitlines())
+    with stage.job(case) as scratch:
+        steps, sent = _measure(case, stage, rate=rate, log=scratch.folder / "events")
         returned = dict(receives(_events(scratch.folder / "events")))
     starts = [(step.ns - returned[step.name]) / 1e6 for step in steps if step.step == "start"]
     ends = [(step.ns - sent[step.number]) / 1e6 for step in steps if step.step == "end"]
@@ -56,6 +50,19 @@ def run(case: Case, stage: Stage) -> dict[str, float]:
         "effect_p50_ms": percentile(ends, 0.50),
         "effect_p99_ms": percentile(ends, 0.99),
     }
+
+
+def _measure(case: Case, stage: Stage, *, rate: float, log: Path) -> tuple[list[Step], dict[int, int]]:
+    """What handler functions wrote down, and when each message was sent; the log is whole when the server is gone."""
+    with embedded(str(log)) as endpoint:
+        quiet = Stage(endpoint=endpoint, quick=stage.quick, spin=stage.spin, contenders=stage.contenders)
+        with quiet.job(case, effects=True) as job, running(stage.contenders[case.contender], job) as started:
+            wait_until_running(job.folder)
+            sent = _arrivals(endpoint, job.queue_url, rate=rate, seconds=1.5 if stage.quick else 8.0)
+            if not wait_for_depth(endpoint, job.queue_url, most=0, patience=30.0):
+                raise NoFigure(f"the queue is not empty: {started.gist()}")
+            steps = read(Path(job.environ["BENCH_EFFECTS"]).read_text().splitlines())
+        return steps, sent
 
 
 def _arrivals(endpoint: Embedded, url: str, *, rate: float, seconds: float) -> dict[int, int]:

@@ -14,7 +14,7 @@ examples:
   python -m benchmarks                                   everything, with two passes of three repetitions
   python -m benchmarks throughput idle --quick           a look
   python -m benchmarks throughput --rivals all           beside the rivals that `make bench-rivals` installs
-  python -m benchmarks --endpoint localstack throughput  LocalStack, installed into .bench
+  python -m benchmarks --endpoint localstack elsewhere   LocalStack, installed into .bench
   python -m benchmarks --from FILE --markdown docs/performance.md    results into the page, without measuring
 """
 

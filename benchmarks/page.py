@@ -23,7 +23,9 @@ def fill(
 ) -> str:
     """The page with new results. `headers` are those of all runs that the rows come from, `how` tells of contenders."""
     blocks = {table.bench: markdown(table) for table in tables(rows)}
-    blocks |= {"header": _headers(headers), "targets": _targets(rows)}
+    blocks["targets"] = _targets(rows)
+    if headers:
+        blocks["header"] = _headers(headers)
     if how:
         lines = ["| contender | configured |", "|---|---|", *[f"| {name} | {text} |" for name, text in how.items()]]
         blocks["contenders"] = "\n".join(lines)
@@ -36,12 +38,15 @@ def fill(
 
 
 def _headers(headers: Sequence[Mapping[str, str]]) -> str:
+    """What all runs share as a list, what differs as a table with a line for each run."""
     names = dict.fromkeys(name for header in headers for name in header)
-    lines = ["| | " + " | ".join(f"run {place}" for place, _ in enumerate(headers, 1)) + " |"]
-    lines.append("|---" * (len(headers) + 1) + "|")
-    for name in names:
-        cells = [f"`{header[name]}`" if name == "command" else header.get(name, "") for header in headers]
-        lines.append("| " + " | ".join([name, *cells]) + " |")
+    shared = [name for name in names if len({header.get(name, "") for header in headers}) == 1 and name != "command"]
+    told = [name for name in names if name not in shared]
+    lines = [f"- {name}: {headers[0][name]}" for name in shared]
+    lines += ["", "| " + " | ".join(told) + " |", "|---" * len(told) + "|"]
+    for header in headers:
+        cells = [f"`{header[name]}`" if name == "command" else header.get(name, "") for name in told]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

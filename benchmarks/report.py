@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +43,7 @@ def ratios(rows: Sequence[Row], *, latency: float = 0.0, bench: str = "throughpu
         for row in rows
         if row.case.bench == bench and row.case.latency == latency and not row.case.variant and "cpu_us" in row.figures
     }
-    ours = costs.pop("worker", math.nan)
+    ours = costs.pop("worker", 0.0)
     return {name: cost / ours for name, cost in costs.items()} if ours else {}
 
 

@@ -14,6 +14,7 @@ from benchmarks import (
     chaos_storm,
     cost,
     cpu_bound,
+    elsewhere,
     endings,
     idle,
     io_bound,
@@ -29,6 +30,7 @@ from benchmarks.stage import Stage
 #: By name; each module has `ABOUT`, `cases(stage) -> list[Case]` and `run(case, stage) -> dict[str, float]`.
 BENCHES: dict[str, ModuleType] = {
     "throughput": throughput,
+    "elsewhere": elsewhere,
     "cpu_bound": cpu_bound,
     "io_bound": io_bound,
     "scaling": scaling,

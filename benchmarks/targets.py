@@ -22,6 +22,9 @@ RATIOS = {
     "pyqs": 55.0,
 }
 
+#: A share of the ceiling above this says that something else had the cores while the ceiling was measured.
+_POSSIBLE = 1.05
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -41,7 +44,14 @@ def findings(rows: Sequence[Row]) -> list[Finding]:
         *_against_rivals(rows),
         _least("one queue at 10 ms a call, messages/s", rows, "throughput", figure="rate", limit=15_000, latency=0.010),
         _least("1 ms of Python, share of the ceiling, 0 ms", rows, "cpu_bound", figure="share", limit=0.90),
-        _least("the same at 10 ms a call", rows, "cpu_bound", figure="share", limit=0.88, latency=0.010),
+        _least(
+            "1 ms of Python, share of the ceiling, 10 ms a call",
+            rows,
+            "cpu_bound",
+            figure="share",
+            limit=0.88,
+            latency=0.010,
+        ),
         _scaling(rows),
         _least("50 ms waits, one process, messages/s", rows, "io_bound", figure="rate", limit=10_000, variant="1,000"),
         _most("receive returned to start, p50 ms", rows, "latency", figure="start_p50_ms", limit=1.0),
@@ -87,6 +97,8 @@ def _least(
 def _finding(title: str, target: str, value: float, *, reached: Callable[[float], bool]) -> Finding:
     if math.isnan(value):
         return Finding(title, target, "not measured", None)
+    if "share of the ceiling" in title and value > _POSSIBLE:
+        return Finding(title, target, f"{value:.2f}: the ceiling was disturbed", None)
     return Finding(title, target, f"{value:,.0f}" if value >= 100 else f"{value:.3g}", reached(value))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from benchmarks import page
@@ -31,7 +29,7 @@ def test_ratios_are_of_one_run_and_one_latency() -> None:
     """How many times our CPU each rival takes."""
     rows = [row("worker", cpu_us=20), row("a", cpu_us=100), row("worker", latency=0.01, cpu_us=10)]
     assert ratios(rows) == {"a": 5.0}
-    assert ratios(rows[1:2]) == pytest.approx({"a": math.nan}, nan_ok=True)
+    assert ratios(rows[1:2]) == {}  # without us there is nothing to compare with
 
 
 def test_a_variant_of_ours_is_no_rival_and_not_us() -> None:
@@ -68,6 +66,14 @@ def test_targets_are_judged_by_what_was_measured() -> None:
     assert by_figure["CPU per message against pyqs, times less"].reached is False
     assert by_figure["calls a minute, idle"].reached is None
     assert by_figure["calls a minute, idle"].found == "not measured"
+
+
+def test_a_share_that_cannot_be_is_not_reached() -> None:
+    """More than the ceiling means that the ceiling was measured while something else ran."""
+    title = "1 ms of Python, share of the ceiling, 0 ms"
+    for share, reached in ((0.95, True), (0.80, False), (1.31, None)):
+        found = {one.figure: one for one in findings([row("worker", bench="cpu_bound", share=share)])}
+        assert found[title].reached is reached
 
 
 def test_a_rival_never_reaches_our_target() -> None:

@@ -38,7 +38,9 @@ def test_cases_take_turns() -> None:
 
 def test_every_benchmark_has_cases_that_differ() -> None:
     """Two cases with one key would be one row; and each is measured by the module that made it."""
-    cases = suite.plan(list(suite.BENCHES), STAGE)
+    far = Nowhere()
+    far.has_latency = False
+    cases = [*suite.plan(list(suite.BENCHES), STAGE), *suite.plan(["elsewhere"], Stage(endpoint=far))]
     assert len({case.key() for case in cases}) == len(cases)
     assert {case.bench for case in cases} == suite.BENCHES.keys()
 
