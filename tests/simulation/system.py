@@ -57,7 +57,7 @@ def simulated(world: World) -> Iterator[None]:
     def leave(code: int) -> NoReturn:
         raise Exited(code)
 
-    client = SimpleNamespace(name="simulated", why="", sqs=calls)
+    client = SimpleNamespace(name="simulated", why="", sqs=calls, polls=64, controls=8)
     patches: tuple[tuple[Any, str, Any], ...] = (
         (platform, "now", hub.clock),
         (platform, "cpu_seconds", lambda: 0.0),
