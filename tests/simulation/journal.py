@@ -23,7 +23,7 @@ class Journal:
 
     clock: Callable[[], float]
     known: dict[str, float] = field(default_factory=dict)  #: till when pollers knew that they had it
-    owned: set[str] = field(default_factory=set)  #: written into a lease table
+    owned: dict[str, float] = field(default_factory=dict)  #: when they were written into a lease table
     hidden: dict[str, float] = field(default_factory=dict)  #: when they were given back first
     releases: dict[str, list[Release]] = field(default_factory=dict)  #: the calls that gave them back
 
@@ -36,7 +36,7 @@ class Journal:
 
     def recorded(self, receipt: str) -> None:
         """A poller has written it into its lease table: from here on somebody knows of it."""
-        self.owned.add(label(receipt))
+        self.owned.setdefault(label(receipt), self.clock())
 
     def released(self, receipt: str, connection: int) -> None:
         """A poller asks to have a message shown again, now or later; no heartbeat."""

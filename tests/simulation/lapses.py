@@ -37,7 +37,8 @@ def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
         return _why_unheard(given, lapse, facts)
     # What nobody has confirmed to a poller does not count for it: it gives up a lease that SQS still keeps for a while.
     end = min(lapse.at, facts.known[lapse.receipt])
-    start = max(given.at, end - facts.visibility)
+    # An answer that came late leaves less of a lease: beats count from when the poller had it.
+    start = max(facts.owned[lapse.receipt], end - facts.visibility)
     every = _disturbances(facts, given.connection)
     hits = [one for one in every if one.end > start and one.start < end]
     need = facts.visibility / 3 + SLACK

@@ -13,6 +13,7 @@ import hashlib
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,8 @@ def simulate(seed: int, *, fifo: bool) -> Result:
         world.run()
     except Spinning as error:
         return Result(seed, fifo, [f"it never rests: {error}"], history(world), world.hub.now - START)
+    except Exception:  # noqa: BLE001 - the other worlds go on, and this one's seed is told
+        return Result(seed, fifo, [traceback.format_exc()], history(world), world.hub.now - START)
     verdict = world.verdict()
     return Result(
         seed,

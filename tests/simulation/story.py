@@ -85,7 +85,7 @@ class Facts:
     died: dict[str, float]  #: processes by name
     killed: dict[str, float]  #: those of them that did not end by themselves
     known: dict[str, float]  #: receipts: till when pollers knew that they had them
-    owned: set[str]  #: receipts in a lease table
+    owned: dict[str, float]  #: receipts: when they were written into a lease table
     hidden: dict[str, float]  #: receipts: when a poller first gave them back
     releases: dict[str, list[Release]]  #: receipts: the calls that gave them back
     machines: dict[int, str]  #: by connection
