@@ -104,7 +104,11 @@ class Scene:
         without = {"supervisor", "tree", "handler", "squeeze", "reload"} if options.naive else set()
         blows = plan.storm(chance, seconds=options.seconds, kills=options.kills, others=options.others, without=without)
         producer = self._produce(
-            seconds=options.seconds + _OVERTIME, rate=options.rate, messages=options.messages, **self._mix()
+            seconds=options.seconds + _OVERTIME,
+            rate=options.rate,
+            messages=options.messages,
+            short=options.work,
+            **self._mix(),
         )
         try:
             begin = time.monotonic()
