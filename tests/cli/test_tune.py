@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,22 @@ def trial(rate: float, **changes: Any) -> Trial:
     return Trial(settings=settings | changes, **given)
 
 
-def test_every_key_that_the_config_knows_is_varied(settings: Settings) -> None:
-    """The search starts at the user's own values; a key that this version does not know is left out."""
-    found = space(settings, settings.queue("orders"))
-    known = {key.name for key in QUEUE}
-    assert [one.key for one in found.dimensions] == [name for name in VALUES if name in known]
-    assert {"handlers", "pollers", "wait"} <= found.start.keys()
+@pytest.mark.parametrize(("concurrency", "without"), [(0, "concurrency"), (100, "threads")])
+def test_every_key_that_suits_the_handler_function_is_varied(
+    settings: Settings, concurrency: int, without: str
+) -> None:
+    """From the user's own values on; threads are for plain functions, concurrency for `async def`."""
+    found = space(settings, replace(settings.queue("orders"), concurrency=concurrency))
+    assert [one.key for one in found.dimensions] == [name for name in VALUES if name != without]
     assert found.start["handlers"] == 4
+
+
+def test_values_are_those_that_the_config_takes() -> None:
+    """Within the limits of each key."""
+    keys = {key.name: key for key in QUEUE}
+    for name, values in VALUES.items():
+        most = keys[name].most
+        assert all((keys[name].least or 0) <= value <= (float("inf") if most is None else most) for value in values)
 
 
 @pytest.mark.parametrize(

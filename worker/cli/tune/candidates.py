@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
-from worker.config.queue_keys import QUEUE
-from worker.config.schema import Key
 from worker.policy.tuning import Candidate, Dimension
-from worker.settings import POLL_GRACE, QueueSettings, Settings
+from worker.settings import MOST_RUNNING, POLL_GRACE, QueueSettings, Settings
 
-#: Keys in the order in which they are tried, with their values, the cheapest first. What this version's config does
-#: not know is left out, so that a key of a later one only has to be named here.
+#: Keys in the order in which they are tried, with their values, the cheapest first.
 _CORES = os.cpu_count() or 1
 VALUES: Mapping[str, tuple[int, ...]] = {
     "handlers": tuple(sorted({1, 2, 4, 8, 16, 32, 64, _CORES, 2 * _CORES})),
@@ -39,15 +36,11 @@ class Space:
 
 def space(settings: Settings, queue: QueueSettings) -> Space:
     """The keys of this queue that can be varied."""
-    known = {key.name: key for key in QUEUE}
-    have = {field.name for field in fields(queue)}
-    dimensions = [
-        Dimension(name, _within(known[name], values)) for name, values in VALUES.items() if name in known.keys() & have
-    ]
-    left_out = {"wait"} if queue.pause else set()  # `poll_interval` says more than `wait` can
     # Coroutines are for `async def`, threads for plain functions; the config says which it is.
-    left_out.add("threads" if getattr(queue, "concurrency", 0) else "concurrency")
-    dimensions = [one for one in dimensions if one.key not in left_out]
+    left_out = {"threads" if queue.concurrency else "concurrency"}
+    if queue.pause:
+        left_out.add("wait")  # `poll_interval` says more than `wait` can
+    dimensions = [Dimension(name, values) for name, values in VALUES.items() if name not in left_out]
     start = {one.key: int(getattr(queue, one.key)) for one in dimensions}
     return Space(dimensions, start, lambda candidate: fits(settings, queue, candidate))
 
@@ -60,11 +53,7 @@ def fits(settings: Settings, queue: QueueSettings, candidate: Candidate) -> bool
         tuned.pollers <= tuned.handlers
         and not (fifo and tuned.pollers > 1)
         and tuned.ready_messages >= tuned.max_messages
+        and tuned.places <= MOST_RUNNING
         and tuned.wait + _DRAIN_SLACK <= settings.drain_timeout
         and tuned.visibility_timeout >= 1.5 * (tuned.wait + POLL_GRACE)
     )
-
-
-def _within(key: Key, values: tuple[int, ...]) -> tuple[int, ...]:
-    least, most = key.least or 0, key.most if key.most is not None else float("inf")
-    return tuple(value for value in values if least <= value <= most)
