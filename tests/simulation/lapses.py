@@ -37,14 +37,14 @@ def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
         return _why_unheard(given, lapse, facts)
     # What nobody has confirmed to a poller does not count for it: it gives up a lease that SQS still keeps for a while.
     end = min(lapse.at, facts.known[lapse.receipt])
-    # An answer that came late leaves less of a lease: beats count from when the poller had it.
-    start = max(facts.owned[lapse.receipt], end - facts.visibility)
+    start = max(given.at, end - facts.visibility)
     every = _disturbances(facts, given.connection)
     hits = [one for one in every if one.end > start and one.start < end]
     need = facts.visibility / 3 + SLACK
     if any(one.kind in ("lost call", "stuck") for one in hits):
         need = max(need, LOST_CALL + AGAIN + SLACK)
-    gap, free_from = 0.0, start
+    # An answer that came late leaves less of a lease: beats are due from when the poller had it.
+    gap, free_from = 0.0, max(start, facts.owned[lapse.receipt])
     for one in sorted(hits, key=lambda one: one.start):
         gap = max(gap, one.start - free_from)
         free_from = max(free_from, one.end)
