@@ -46,13 +46,44 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
 	$(BIN)/python -m pytest -q -m system -n 2 --dist worksteal
 
+.PHONY: chaos
+chaos: $(VENV)/dev-installed ## a storm of kills and faults over real processes, and an oracle: make chaos OPTIONS="--seconds 600 --queue fifo"
+	@$(BIN)/python -m chaos $(OPTIONS)
+
+.PHONY: chaos-mutants
+chaos-mutants: $(VENV)/dev-installed ## the same with bugs put into the pool: each has to be found (a quarter of an hour)
+	@$(BIN)/python -m chaos.mutants
+
 .PHONY: model
 model: $(VENV)/dev-installed ## every world of the policies' model and its seeded mistakes; by hand: make model OPTIONS=--large
 	$(BIN)/python -m tests.model.run $(OPTIONS)
 
+SEEDS ?= 0:5000
+JOBS ?= 2
+.PHONY: simulate
+simulate: $(VENV)/dev-installed ## worlds of SEEDS=first:behind under virtual time and faults, by JOBS=2 processes
+	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --jobs $(JOBS)
+
 .PHONY: test-all
 test-all: ## the suite on every interpreter from 3.11 to 3.14 that is present
 	@$(PYTHON) tests/every_python.py
+
+# Half an hour on two cores; BENCH="throughput idle" chooses, BENCH_OPTIONS=--quick takes a look.
+.PHONY: bench
+bench: $(VENV)/dev-installed ## measure the pool: tables, JSON and charts in .bench/results
+	@mkdir -p .bench/results
+	$(BIN)/python -m benchmarks $(BENCH) --json .bench/results/bench.json --charts .bench/results $(BENCH_OPTIONS)
+
+.PHONY: bench-rivals
+bench-rivals: $(VENV)/dev-installed ## the same beside other libraries, installed from PyPI and npm into .bench
+	@mkdir -p .bench/results
+	$(BIN)/python -m benchmarks $(BENCH) --rivals all --json .bench/results/rivals.json \
+		--charts .bench/results/rivals $(BENCH_OPTIONS)
+
+.PHONY: bench-localstack
+bench-localstack: $(VENV)/dev-installed ## CPU per message against LocalStack, installed from PyPI into .bench
+	@mkdir -p .bench/results
+	$(BIN)/python -m benchmarks elsewhere --endpoint localstack --json .bench/results/localstack.json $(BENCH_OPTIONS)
 
 .PHONY: format
 format: $(VENV)/dev-installed ## write the code as `make lint` wants it
@@ -61,4 +92,4 @@ format: $(VENV)/dev-installed ## write the code as `make lint` wants it
 
 .PHONY: clean
 clean: ## remove environments, caches and builds
-	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

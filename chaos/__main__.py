@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from chaos.scene import Tell
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, report, and keep the logs if they are wanted or the verdict is bad."""
+    # Ended from outside, it ends what it started: processes, a mounted disk.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     options, given = parse(arguments, folder)
     options.folder.mkdir(parents=True, exist_ok=True)

@@ -18,12 +18,14 @@ class Options:
     fifo: bool = False
     rate: float = 1000.0  #: messages a second; 0: as fast as they are handled
     messages: int = 2**62
+    work: int = 3  #: milliseconds that most messages take, at most
     seed: int = 1
     naive: str = ""  #: "early" or "late": the naive loop in place of the worker
     handlers: int = 3
     long: bool = True  #: whether there is a part with long messages
     singles: int = 8  #: kills of handlers that come alone, after the storm; half as many of pollers
     plain_logs: bool = False
+    mutant: str = ""  #: the name of a bug that is put into every process of the pool
 
 
 def parse(arguments: list[str] | None, folder: Path) -> tuple[Options, argparse.Namespace]:
@@ -36,6 +38,7 @@ def parse(arguments: list[str] | None, folder: Path) -> tuple[Options, argparse.
     add("--queue", choices=("standard", "fifo"), default="standard")
     add("--rate", type=float, default=1000.0, help="messages a second, 0: as fast as handled (default: %(default)s)")
     add("--messages", type=int, default=2**62, help="at most (default: what the rate gives)")
+    add("--work", type=int, default=3, metavar="MS", help="that most messages take, at most (default: %(default)s)")
     add("--handlers", type=int, default=3, help="handler processes (default: %(default)s)")
     add("--seed", type=int, default=1, help="of the storm and the messages (default: %(default)s)")
     add("--naive", nargs="?", const="early", choices=("early", "late"), help="a boto3 loop in place of the worker")
@@ -55,6 +58,7 @@ def parse(arguments: list[str] | None, folder: Path) -> tuple[Options, argparse.
         fifo=given.queue == "fifo",
         rate=given.rate,
         messages=given.messages,
+        work=given.work,
         seed=given.seed,
         naive=given.naive or "",
         handlers=given.handlers,

@@ -64,15 +64,19 @@ class Setup:
     drain: int = 15  #: seconds
     plain_logs: bool = False  #: output goes to a file always
     memory: int = 640 * 2**20  #: bytes of all processes together
+    mutant: str = ""  #: the name of a bug to be put into every process
 
     def environment(self) -> dict[str, str]:
         """The environment of every process of the pool."""
-        return os.environ | {
+        bug = {"CHAOS_MUTANT": self.mutant} if self.mutant else {}
+        path = [str(ROOT / "chaos" / "mutation"), str(ROOT)] if self.mutant else [str(ROOT)]
+        return bug | {
+            **os.environ,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(path),
             EFFECTS: str(self.effects),
         }
 

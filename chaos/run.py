@@ -68,6 +68,7 @@ def run(options: Options, tell: Tell = lambda _: None) -> Result:
             effects=folder / "effects",
             handlers=options.handlers,
             plain_logs=options.plain_logs,
+            mutant=options.mutant,
         )
         pool: WorkerPool | NaivePool = NaivePool(setup, options.naive) if options.naive else WorkerPool(setup)
         stack.enter_context(pool)

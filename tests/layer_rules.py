@@ -18,6 +18,7 @@ LADDER = (
     {"__main__"},
     {"cli"},
     {"testing"},
+    {"template"},
     {"supervisor", "poller", "handler", "reporter"},
     {"aws", "protocol"},
     {"channel", "slots", "leases", "policy", "config"},
@@ -25,7 +26,7 @@ LADDER = (
     {"settings", "message", "telemetry"},
 )
 RUNGS = {room: rung for rung, rooms in enumerate(LADDER) for room in rooms}
-#: Further rooms that never meet: user code's process knows nothing of AWS, the supervisor nothing of either.
+#: Further rooms that never meet: user code's processes know nothing of AWS, the supervisor nothing of either.
 STRANGERS = {
     ("handler", "aws"),
     ("handler", "policy"),
@@ -34,6 +35,7 @@ STRANGERS = {
     ("supervisor", "config"),
     ("poller", "config"),
     ("handler", "config"),
+    *(("template", room) for room in ("supervisor", "poller", "reporter", "aws", "policy", "leases", "config")),
     ("aws", "channel"),
     ("aws", "slots"),
     ("aws", "leases"),
@@ -63,6 +65,7 @@ PROCESSES = {
     "worker/poller": {"Poller process"},
     "worker/reporter": {"Reporter process"},
     "worker/supervisor": {"Supervisor process"},
+    "worker/template": {"Template process"},
     "worker/testing": {"Test process", "Command line", "Every process", "SQS server process"},
     "apps": {"Handler process", "Command line", "Producer process"},
 }

@@ -69,7 +69,7 @@ def test_frames_arrive_whole_and_in_order_wherever_the_stream_is_cut(sent: list[
 
 
 def test_large_and_small_frames_take_turns() -> None:
-    """Bodies up to 3 MiB pass in both directions at once without a loss, though the kernel takes 208 KiB at a time."""
+    """Bodies up to 3 MiB pass in both directions at once without a loss, though the kernel takes them in pieces."""
     sizes = [0, 1, 70_000, MIB, 5, 3 * MIB, 65_527, 65_536, 2 * MIB, 10]
     with two_ends() as (here, there):
         for size in sizes:
@@ -86,6 +86,21 @@ def test_large_and_small_frames_take_turns() -> None:
         assert here.pending == there.pending == 0
     assert [(frame.header, frame.blob) for frame in got[there]] == [(s, bytes([s % 251]) * s) for s in sizes]
     assert [len(frame.blob) for frame in got[here]] == sizes
+
+
+@pytest.mark.parametrize("parts", [1, 3, 15, 16, 40])
+def test_a_large_frame_of_any_number_of_bodies_arrives_whole(parts: int) -> None:
+    """Few large bodies are written as they are, many in one piece; the kernel may stop in the middle of any."""
+    bodies = [bytes([number]) * (70_000 + number) for number in range(parts)]
+    with two_ends() as (here, there):
+        here.send(1, parts, bodies)
+        here.send(2, "behind it")
+        frames: list[Frame] = []
+        while len(frames) < 2:
+            here.flush()
+            frames += there.receive()
+    assert frames[0].blob == b"".join(bodies)
+    assert [frame.header for frame in frames] == [parts, "behind it"]
 
 
 WRITER = """

@@ -16,7 +16,7 @@ from worker.cli import main
 from worker.cli.entry import COMMANDS
 from worker.cli.skeleton import files
 from worker.config.reading import load_text
-from worker.testing.run_inline import Kind, run_inline
+from worker.testing.run_inline import Kind, run_inline, run_inline_batch
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -36,6 +36,7 @@ _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FILE = re.compile(r"(?<![\w./:$-])[\w-][\w.-]*(?:/[\w.-]+)*\.(?:py|md|toml|json|cfg)\b(?!/)")
 _FOLDER = re.compile(r"(?<![^\s`(])(?:[a-z_]+/)+(?![\w.<*])")
+_TEST = re.compile(r"\b(tests/[\w/]+\.py)::([\w:]+)")
 _MAKE = re.compile(r"(?<![\w-])make ([a-z][a-z-]*)")
 _WORKER = re.compile(r"(?:^|[|&;(] *|: )(?:\.venv/bin/)?worker ([a-z][a-z-]*)([^|&;\n#`]*)", re.MULTILINE)
 _OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
@@ -110,6 +111,14 @@ class TestEachDocument:
         missing = {path for path in named_files(document) if not any((folder / path).exists() for folder in folders)}
         assert missing == set()
 
+    def test_its_tests_exist(self, document: Path) -> None:
+        """Every `tests/file.py::test` is a function of that file, or of the class of that file that is named."""
+        for path, name in _TEST.findall(document.read_text()):
+            owner, _, test = name.rpartition("::")
+            source = (ROOT / path).read_text()
+            _, _, below = source.partition(f"\nclass {owner}:") if owner else ("", "", source)
+            assert f"def {test}(" in below, f"{path}::{name}"
+
     def test_its_links_lead_somewhere(self, document: Path) -> None:
         """Every link to a file of the project, from the document's own folder."""
         links = [link for link in _LINK.findall(document.read_text()) if "://" not in link]
@@ -127,6 +136,7 @@ def test_the_checks_see_the_readme() -> None:
     assert COMMANDS.keys() - {command for command, _ in _WORKER.findall(found)} == set()
     assert len(named_files(README)) > 8
     assert len(named_files(ROOT / "docs/design.md")) > 30
+    assert len(_TEST.findall((ROOT / "docs/reliability.md").read_text())) > 40
 
 
 def test_a_false_document_is_caught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,6 +149,8 @@ def test_a_false_document_is_caught(tmp_path: Path, capsys: pytest.CaptureFixtur
         (lambda path: check.test_its_commands_exist(path, capsys), "see `worker drain --softly`"),
         (check.test_its_files_exist, "see `policy/lodger.py`"),
         (check.test_its_files_exist, "see `worker/kitchen/`"),
+        (check.test_its_tests_exist, "see `tests/test_documents.py::test_of_the_coffee`"),
+        (check.test_its_tests_exist, "see `tests/test_documents.py::Kitchen::test_its_tests_exist`"),
         (check.test_its_links_lead_somewhere, "see [this](docs/kitchen.md)"),
         (check.test_it_names_nothing_outside_of_the_project, "see ../kitchen.md"),
     ):
@@ -158,6 +170,13 @@ def test_the_readmes_handler_runs(example: Callable[[str, str], ModuleType]) -> 
     retried = run_inline(place_order, {"id": 3, "total": 10, "wait": True})
     assert (retried.kind, retried.after) == (Kind.RETRY, 30.0)
     assert run_inline(place_order, "no JSON").kind is Kind.RETRY
+
+
+def test_the_readmes_batch_function_runs(example: Callable[[str, str], ModuleType]) -> None:
+    """It is known as one, and rejects one message of its batch alone."""
+    source = next(block for block in blocks(README, "python") if "def store" in block)
+    outcomes = run_inline_batch(example("readme_batch", source).store, [{"total": 1}, {}, {"total": 2}])
+    assert [outcome.kind for outcome in outcomes] == [Kind.ACK, Kind.REJECT, Kind.ACK]
 
 
 def test_the_readmes_tests_pass(example: Callable[[str, str], ModuleType], sqs_endpoint: str) -> None:

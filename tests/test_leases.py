@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from worker import platform
-from worker.leases import ATTEMPTS, CAPACITY, Lease, LeaseState, LeaseTable
+from worker.leases import ATTEMPTS, CAPACITY, MOST_CAPACITY, Lease, LeaseState, LeaseTable, capacity
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_left")
 
@@ -276,3 +276,12 @@ def test_a_record_is_never_seen_without_its_state_or_its_lease(python: Child) ->
         assert record.lease_end >= last
         assert record.attempts == 1
         last = record.lease_end
+
+
+@pytest.mark.parametrize(
+    ("running", "ready", "expected"),
+    [(8, 1000, CAPACITY), (1000, 1000, CAPACITY), (4000, 1000, 9000), (100_000, 1000, MOST_CAPACITY)],
+)
+def test_a_table_has_room_for_what_runs_and_for_its_deletes(running: int, ready: int, expected: int) -> None:
+    """As many as run may wait for a delete, beside the ready line; shared memory is bounded."""
+    assert capacity(running, ready) == expected

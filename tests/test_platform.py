@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,38 @@ def test_a_dead_child_is_seen_and_left_to_be_reaped(python: Child) -> None:
     assert platform.peek_dead() == child.pid
     assert child.wait() == 7
     assert platform.peek_dead() != child.pid
+
+
+@pytest.mark.skipif(not platform.LINUX, reason="asked on Linux only, for handlers that were forked")
+def test_one_child_is_known_dead_or_alive_until_it_is_reaped(python: Child) -> None:
+    """is_child() and is_dead() look, and leave it to be reaped; a pid that is no child, or no pid, is none."""
+    child = python("import time; time.sleep(60)")
+    assert platform.is_child(child.pid)
+    assert not platform.is_dead(child.pid)
+    child.kill()
+    eventually(lambda: platform.is_dead(child.pid))
+    assert platform.is_child(child.pid)
+    child.wait()
+    assert not platform.is_child(child.pid)
+    assert not any(platform.is_child(pid) for pid in (0, 1, -1, os.getpid(), 2**80))
+
+
+RENAME = """
+import sys
+from worker import platform
+platform.rename_process("a-long-word", "a-word")
+platform.rename_process("nowhere", "x")
+platform.rename_process("a-word", "longer-than-there-is-room-for" * 100)
+print(open("/proc/self/cmdline").read().rstrip(chr(0)).split(chr(0))[-2:])
+"""
+
+
+@pytest.mark.skipif(not platform.LINUX, reason="there is no such thing elsewhere")
+def test_a_process_can_be_shown_by_another_word() -> None:
+    """A word of the command line is replaced if the new one has room; else nothing happens."""
+    command = [sys.executable, "-c", RENAME, "a-long-word", "7"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
+    assert shown == "['a-word', '7']\n"
 
 
 def test_children_are_listed_until_they_are_reaped(python: Child) -> None:

@@ -37,7 +37,8 @@ def test_a_fresh_slot_says_nothing() -> None:
     assert (slot.running(), slot.outcomes()) == ([], [])
     assert slot.look() == (0, ChildState.STARTING, 0, 0, 0.0, 0, 0.0)
     poller = PollerSlot(mmap.mmap(-1, PollerSlot.size())).look()
-    assert poller == (0, ChildState.STARTING, 0.0, 0.0, 0.0, dict.fromkeys(COUNTERS, 0), "", 0.0)
+    nothing = 0, ChildState.STARTING, 0.0, 0.0, 0.0, dict.fromkeys(COUNTERS, 0), "", 0.0, "", 0.0, 0.0, 0.0, 0.0
+    assert poller == nothing
 
 
 def test_running_messages_are_named_until_they_finish() -> None:
@@ -82,12 +83,16 @@ def test_facts_of_a_handler_round_trip() -> None:
 
 
 def test_facts_of_a_poller_round_trip() -> None:
-    """Every counter arrives under its own name, beside state and times."""
+    """Every counter arrives under its own name, beside state, times, trouble and pace."""
     slot = PollerSlot(mmap.mmap(-1, PollerSlot.size()))
     counters = {name: 2**40 + place for place, name in enumerate(COUNTERS)}
-    slot.tell(pid=7, state=ChildState.READY, now=1.5, received_at=0.5, quiet_until=9.5)
+    told = {"now": 1.5, "received_at": 0.5, "quiet_until": 9.5, "trouble": "denied", "trouble_since": 0.25}
+    slot.tell(pid=7, state=ChildState.READY, **told)
+    slot.show(limit="handlers", per_second=1234.5, cpu=0.75, receive_seconds=0.012, settle_seconds=0.009)
     slot.count(counters)
-    assert slot.look() == (7, ChildState.READY, 1.5, 0.5, 9.5, counters, "", 0.0)
+    facts = slot.look()
+    assert facts[:8] == (7, ChildState.READY, 1.5, 0.5, 9.5, counters, "denied", 0.25)
+    assert facts[8:] == ("handlers", 1234.5, 0.75, 0.012, 0.009)
 
 
 def at_every_line(call: Callable[[], T], then: Callable[[], object]) -> T:

@@ -57,14 +57,6 @@ def closing(*fds: int) -> Iterator[None]:
             os.close(fd)
 
 
-def close(log: Log) -> None:
-    """A log lives as long as its process; tests have many."""
-    if log._socket is not None:
-        log._socket.close()
-    elif log._fd > 2:
-        os.close(log._fd)
-
-
 def written(fields: dict[str, Any], *, human: bool = False) -> str:
     """What one call writes."""
     with tempfile.TemporaryFile() as file, standard_error(file.fileno()):
@@ -179,7 +171,7 @@ def test_nobody_reads_and_nothing_blocks(kind: str, monkeypatch: pytest.MonkeyPa
             lines = flood(log, reading, lines=20_000)
             assert not fcntl.fcntl(2, fcntl.F_GETFL) & os.O_NONBLOCK
         assert not fcntl.fcntl(writing, fcntl.F_GETFL) & os.O_NONBLOCK
-        close(log)
+        log.close()
     expected = 0
     for line in lines:
         if line["event"] == "log_lines_dropped":
@@ -199,7 +191,7 @@ def test_a_terminal_gets_the_human_form() -> None:
         with standard_error(writing):
             log = Log(process="supervisor")
             log.warning("child_died", reason="\x1b[31mred\x07", pid=7)
-        close(log)
+        log.close()
         text = drain(reading).decode()
     assert re.fullmatch(
         r"\d\d:\d\d:\d\d warning child_died +process=supervisor reason='\\x1b\[31mred\\x07' pid=7\r\n", text
@@ -213,7 +205,7 @@ def test_a_standard_error_that_refuses_is_no_error() -> None:
     with closing(writing), standard_error(writing):
         log = Log(human=False)
         log.error("nobody_reads")
-        close(log)
+        log.close()
     with tempfile.NamedTemporaryFile() as file:
         refusing = os.open(file.name, os.O_RDONLY)
         with closing(refusing), standard_error(refusing):

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 #: Deliveries one poller can hold. At 10,000 messages a second it is 400 ms of work.
 CAPACITY = 4096
+#: The same where many run at once in its handlers: 43 MB of shared memory.
+MOST_CAPACITY = 32_768
 #: Receives of a FIFO queue whose answer is awaited; each keeps its ReceiveRequestAttemptId here.
 ATTEMPTS = 32
 
@@ -23,6 +25,8 @@ _HEADER = ATTEMPTS * _ATTEMPT
 #: group; sequence; lease end; received at. Each is written by one store: see slots.py for why not by struct.
 _HANDLER, _KIND, _LENGTHS, _SEQ, _LEASE, _RECEIVED, _TEXT = 0, 1, 2, 3, 4, 5, 6
 _RECORD = _TEXT * _WORD + _ID + _GROUP + _RECEIPT
+#: The same in words, for whom a call of _at() for each step of each message would cost too much.
+_FIRST, _STRIDE = _HEADER // _WORD, _RECORD // _WORD
 #: Attempts and crashes have 16 bits each; more of either changes no decision.
 _MOST = 0xFFFF
 
@@ -34,6 +38,10 @@ class LeaseState(IntEnum):
     READY = 1  #: in the ready line, or waiting in the pool: its body is in the poller's memory only
     DISPATCHED = 2  #: given to a handler
     SETTLING = 3  #: its outcome is known (`kind`), not confirmed yet
+
+
+#: As plain numbers: an IntEnum's own arithmetic costs as much as all the rest of a step.
+_FREE, _READY, _DISPATCHED, _SETTLING = (int(state) for state in LeaseState)
 
 
 class Lease(NamedTuple):
@@ -51,6 +59,14 @@ class Lease(NamedTuple):
     message_id: str
     receipt: str
     group: str
+
+
+def capacity(running: int, ready: int) -> int:
+    """Records that a poller needs whose handlers run `running` messages at once and whose line holds `ready`.
+
+    As many as run may wait for their deletes.
+    """
+    return min(MOST_CAPACITY, max(CAPACITY, 2 * running + ready))
 
 
 class LeaseTable:
@@ -89,8 +105,9 @@ class LeaseTable:
         A receipt over 1,024 characters is left out: such a record is not adoptable.
         """
         place = self._free.pop()
-        at, words = _at(place), self._words
-        name, room = (text.encode(errors="replace")[:_ID] for text in (message_id, group))
+        at, words, memory = _FIRST + place * _STRIDE, self._words, self._memory
+        name = message_id.encode(errors="replace")[:_ID]
+        room = group.encode(errors="replace")[:_GROUP]
         handle = receipt.encode(errors="replace")
         if len(handle) > _RECEIPT:
             handle = b""
@@ -99,15 +116,19 @@ class LeaseTable:
         words[at + _SEQ] = seq
         self._seconds[at + _LEASE] = lease_end
         self._seconds[at + _RECEIVED] = received_at
-        text = b"".join((name.ljust(_ID, b"\0"), room.ljust(_GROUP, b"\0"), handle))
         start = (at + _TEXT) * _WORD
-        self._memory[start : start + len(text)] = text
-        words[at] = LeaseState.READY
+        memory[start : start + len(name)] = name
+        start += _ID
+        if room:
+            memory[start : start + len(room)] = room
+        start += _GROUP
+        memory[start : start + len(handle)] = handle
+        words[at] = _READY
         return place
 
     def dispatch(self, place: int, handler: int) -> None:
         """The delivery is about to be sent to `handler`."""
-        self._words[_at(place)] = LeaseState.DISPATCHED | handler << 32
+        self._words[_FIRST + place * _STRIDE] = _DISPATCHED | handler << 32
 
     def ready(self, place: int, *, attempts: int, crashes: int) -> None:
         """The delivery is back in the poller's hands, to be given out again."""
@@ -117,9 +138,9 @@ class LeaseTable:
 
     def settle(self, place: int, kind: int) -> None:
         """The outcome is known; the handler number stays, for a successor that needs the rest of the outcome."""
-        at, words = _at(place), self._words
+        at, words = _FIRST + place * _STRIDE, self._words
         words[at + _KIND] = words[at + _KIND] & ~0xFFFFFFFF | kind
-        words[at] = words[at] & ~0xFFFFFFFF | LeaseState.SETTLING
+        words[at] = words[at] & ~0xFFFFFFFF | _SETTLING
 
     def extend(self, place: int, lease_end: float) -> None:
         """The lease was extended."""
@@ -127,7 +148,7 @@ class LeaseTable:
 
     def remove(self, place: int) -> None:
         """The delivery is gone: settled and confirmed, or lost."""
-        self._words[_at(place)] = LeaseState.FREE
+        self._words[_FIRST + place * _STRIDE] = _FREE
         self._free.append(place)
 
     def records(self) -> list[Lease]:
@@ -173,4 +194,4 @@ class LeaseTable:
 
 def _at(place: int) -> int:
     """The first word of a record."""
-    return (_HEADER + place * _RECORD) // _WORD
+    return _FIRST + place * _STRIDE

@@ -74,7 +74,8 @@ class LeaseLost(Exception):
 class SoftTimeout(Exception):
     """Raised in a handler function that is past its deadline; a second later its process is killed.
 
-    It can be caught to clean up, and to return or raise an outcome in time. Not caught, it is a retry.
+    It can be caught to clean up, and to return or raise an outcome in time. Not caught, it is a retry. In a thread it
+    waits for the end of a system call; an `async def` that awaits gets asyncio.CancelledError instead.
     """
 
 

@@ -21,6 +21,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 #: CLOCK_BOOTTIME also advances while a machine is suspended, as SQS's visibility timeout does.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
+#: Place of arg_start in /proc/PID/stat (proc(5): field 48) behind the name of the program; arg_end follows.
+_ARG_START = 45
+
 #: Flag of recvmsg(2): descriptors that arrive are closed on exec, without a moment in which a sub-process of user code
 #: could inherit them. macOS has no such flag (0).
 RECEIVE_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -29,6 +32,11 @@ RECEIVE_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 def now() -> float:
     """Seconds on the clock that leases are judged by; the same clock in every process of one machine."""
     return time.clock_gettime(_CLOCK)
+
+
+def cpu_seconds() -> float:
+    """Seconds of CPU that this process has used, all its threads together."""
+    return time.process_time()
 
 
 def die_with_parent(parent: int) -> bool:
@@ -65,6 +73,20 @@ def peek_dead() -> int:
     return found.si_pid if found else 0
 
 
+def is_child(pid: int) -> bool:
+    """Whether `pid` is a child of this process that nobody has reaped, dead or alive (Linux)."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except (OSError, OverflowError):  # no child of ours, or no pid at all
+        return False
+    return True
+
+
+def is_dead(pid: int) -> bool:
+    """Whether a child of this process is dead and not reaped yet; it is left so (Linux)."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def children() -> list[int]:
     """The pids of this process's children, adopted ones included; empty where nothing tells (macOS, no /proc)."""
     try:
@@ -91,6 +113,27 @@ def anonymous_file(name: str, size: int) -> int:
 def map_file(fd: int) -> mmap.mmap:
     """The whole file, mapped for reading and writing; the descriptor may be closed afterwards."""
     return mmap.mmap(fd, os.fstat(fd).st_size)
+
+
+def rename_process(before: str, after: str) -> None:
+    """Show `after` in place of `before` in the command line of this process, as ps has it (Linux; else nothing).
+
+    The arguments lie where the kernel put them at the exec; only a text that is not longer fits there.
+    """
+    if not LINUX:
+        return
+    try:
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - one read
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return  # no /proc: nobody looks there either
+    start, end = int(fields[_ARG_START]), int(fields[_ARG_START + 1])
+    if not 0 < start < end:
+        return
+    line = ctypes.string_at(start, end - start)
+    shown = line.replace(before.encode(), after.encode()).ljust(len(line), b"\0")
+    if len(shown) == len(line):
+        ctypes.memmove(start, shown, len(line))
 
 
 def prefer_for_oom(score: int) -> None:

@@ -1,9 +1,9 @@
-"""Every process: the frames that supervisor, pollers and handlers exchange, by stream and by control socket.
+"""Every process: the frames that supervisor, pollers, handlers and templates exchange, by stream and by control socket.
 
 Stream, poller to handler:    MESSAGES, RECALL, LOST, CONFIRM
 Stream, handler to poller:    HELLO, OUTCOMES, RETURNED
-Control, supervisor to child: SETUP, ATTACH, DIED, DETACH, DRAIN, STOP, PAUSE, RESUME
-Control, child to supervisor: READY, ATTACHED, DETACHED, OVERDUE, DRAINED, FAILED
+Control, supervisor to child: SETUP, ATTACH, DIED, DETACH, DRAIN, STOP, PAUSE, RESUME, FORK
+Control, child to supervisor: READY, ATTACHED, DETACHED, OVERDUE, DRAINED, FAILED, FORKED, NOT_FORKED
 """
 
 from __future__ import annotations
@@ -39,15 +39,18 @@ class ControlFrame(IntEnum):
     DIED = 34  #: to a poller: a handler is dead, reaped, and its process group with it
     DETACH = 35  #: to a poller: give this handler nothing more; answer DETACHED when it holds nothing
     DRAIN = 36  #: to a poller: {"deadline": seconds}; answer DRAINED
-    STOP = 37  #: to a handler: finish what runs, then exit 0
+    STOP = 37  #: to a handler: finish what runs, then exit 0; to a template: exit 0
     PAUSE = 38  #: to a poller: no new receives
     RESUME = 39
+    FORK = 40  #: to a template: {"uid": uid}; fds: the control socket of the handler to fork
     READY = 64  #: {"protocol": PROTOCOL}: booted; a poller: and polling
     ATTACHED = 65  #: {"link": number}: the stream has arrived; the sender may close its copies
     DETACHED = 66  #: {"handler": uid}
-    OVERDUE = 67  #: {"handler": uid, "seq": seq}: a message is past its deadline; kill the handler
+    OVERDUE = 67  #: {"handler": uid, "seq": seq, "lease": whether that ends}: past its deadline; kill the handler
     DRAINED = 68  #: {"unconfirmed": count}: settled all that could be; the poller exits next
     FAILED = 69  #: {"reason": text}: cannot boot; the child exits next
+    FORKED = 70  #: {"uid": uid, "pid": pid}: the handler is the supervisor's child, and waits for its SETUP
+    NOT_FORKED = 71  #: {"uid": uid, "reason": text}: the system had no process to give
 
 
 class Parcel(NamedTuple):

@@ -8,6 +8,8 @@ from typing import Any
 
 #: Seconds that a long poll may take longer than its wait before it counts as lost (the receive client's read timeout).
 POLL_GRACE = 5.0
+#: Messages that one handler process may run at once. Its slot, which names them, has 300 KB then.
+MOST_RUNNING = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,14 @@ class RecycleSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """How messages gather for a handler function that takes a list of them."""
+
+    size: int = 1  #: messages in one call, at most; 1: the handler function takes one message
+    wait: float = 0.5  #: seconds for which the first waits for the others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
     """One `[queues.NAME]` table. Exactly one of url, queue_name and ssm is set."""
 
@@ -39,7 +49,11 @@ class QueueSettings:
     ssm: str = ""  #: an SSM parameter that holds the URL
     handlers: int = field(default_factory=lambda: os.cpu_count() or 1)  #: processes
     pollers: int = 1  #: processes; a FIFO queue has one
+    threads: int = 1  #: calls of a plain handler function at once, in one handler process
+    concurrency: int = 0  #: the same of an async def; 0: not said, so the handler function must be a plain one
+    batch: BatchSettings = field(default_factory=BatchSettings)
     spares: int = 1  #: handler processes that are ready and hold nothing
+    preload: bool = False  #: a template process imports the application once and forks the handlers (Linux)
     wait: float = 10.0  #: seconds, the long poll, 0 to 20
     pause: float = 0.0  #: seconds between an empty long poll and the next
     max_messages: int = 10  #: per receive, 1 to 10
@@ -49,9 +63,15 @@ class QueueSettings:
     role_arn: str = ""  #: assumed for this queue
     retry: RetrySettings = field(default_factory=RetrySettings)
     recycle: RecycleSettings = field(default_factory=RecycleSettings)
-    polls: int = 8  #: parallel long polls at most, per poller
+    client: str = "auto"  #: "lean", "boto3", or "auto": lean where it can
+    polls: int = 32  #: parallel long polls at most, per poller
     ready_messages: int = 1000  #: the ready line's bound per poller
     ready_bytes: int = 32 * 1024 * 1024  #: the same in body bytes
+
+    @property
+    def places(self) -> int:
+        """Messages that one handler process may run at once."""
+        return max(self.threads, self.concurrency, 1) * self.batch.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +120,7 @@ def to_json(settings: Settings) -> dict[str, Any]:
 
 def from_json(data: dict[str, Any]) -> Settings:
     """The settings as a child process gets them; the parent made them, so they are not checked again."""
-    inner = ("retry", RetrySettings), ("recycle", RecycleSettings)
+    inner = ("retry", RetrySettings), ("recycle", RecycleSettings), ("batch", BatchSettings)
     queues = tuple(
         QueueSettings(**{**queue, **{name: kind(**queue[name]) for name, kind in inner}}) for queue in data["queues"]
     )

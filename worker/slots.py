@@ -18,12 +18,10 @@ from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
-from worker.telemetry import COUNTERS, TROUBLES
+from worker.telemetry import COUNTERS, LIMITS, TROUBLES
 
-#: Outcomes a handler's ring holds; more than a handler can finish between two looks of its poller (policy.credit).
+#: Outcomes a handler's ring holds at least.
 RING = 1024
-#: Running entries of a slot; the concurrency of one handler process is at most this.
-MOST_RUNNING = 1024
 
 #: Places of words in a handler's slot. A running entry is sequence, started, deadline; an outcome is sequence, kind,
 #: after.
@@ -58,11 +56,20 @@ class Written(NamedTuple):
     attempt: int  #: the start that it ends: a message retried in the pool has the same sequence again
 
 
+def ring_length(concurrency: int) -> int:
+    """Outcomes in a handler's ring: more than it can finish between two looks of its poller (policy.credit)."""
+    return max(RING, 2 * concurrency)
+
+
 class HandlerSlot:
-    """Written by one handler process, read by its poller and the supervisor."""
+    """Written by one handler process, read by its poller and the supervisor.
+
+    Threads of that process may each start and move the deadline of their own place; they finish one at a time.
+    """
 
     def __init__(self, memory: mmap.mmap, concurrency: int) -> None:
         self.concurrency = concurrency
+        self._length = ring_length(concurrency)
         self._words = memoryview(memory).cast("Q")
         self._seconds = memoryview(memory).cast("d")
         self._ring = _RUNNING + concurrency * _ENTRY
@@ -71,7 +78,7 @@ class HandlerSlot:
     @staticmethod
     def size(concurrency: int) -> int:
         """Bytes of the mapping for a handler that runs up to `concurrency` messages at a time."""
-        return (_RUNNING + (concurrency + RING) * _ENTRY) * _WORD
+        return (_RUNNING + (concurrency + ring_length(concurrency)) * _ENTRY) * _WORD
 
     def start(self, place: int, seq: int, *, now: float, deadline: float) -> None:
         """Name the message that starts running at `place` (0 to concurrency - 1). The sequence goes in last."""
@@ -86,7 +93,7 @@ class HandlerSlot:
 
     def finish(self, place: int, seq: int, *, kind: int, after: float, attempt: int) -> None:
         """Write the outcome into the ring, then clear `place`: a death between the two still tells the outcome."""
-        at = self._ring + (self._written % RING) * _ENTRY
+        at = self._ring + (self._written % self._length) * _ENTRY
         self._words[at] = seq
         self._words[at + 1] = kind | attempt << 32
         self._seconds[at + 2] = after
@@ -117,8 +124,8 @@ class HandlerSlot:
 
     def outcomes(self) -> list[Written]:
         """Every outcome the ring still holds, oldest first; without the one whose place is overwritten next."""
-        words, seconds, written = self._words, self._seconds, self._words[_WRITTEN]
-        places = (self._ring + (number % RING) * _ENTRY for number in range(max(0, written - RING + 1), written))
+        words, seconds, written, length = self._words, self._seconds, self._words[_WRITTEN], self._length
+        places = (self._ring + (number % length) * _ENTRY for number in range(max(0, written - length + 1), written))
         return [_written(words[at], words[at + 1], seconds[at + 2]) for at in places]
 
     def look(self) -> HandlerFacts:
@@ -140,13 +147,14 @@ class HandlerFacts(NamedTuple):
     state: ChildState
     done: int  #: handler functions that returned or raised
     failed: int  #: those whose outcome was not an ack or a forward
-    busy: float  #: seconds spent in user code
+    busy: float  #: seconds spent in user code, summed over messages that run beside each other
     resident: int  #: bytes
     progress: float  #: when it last said so, platform.now()
 
 
 #: Places of words in a poller's slot; its pid and state stand where a handler's do.
-_MOVED, _RECEIVED, _QUIET, _TROUBLE, _TROUBLE_SINCE, _COUNTS = 1, 2, 3, 4, 5, 8
+_MOVED, _RECEIVED, _QUIET, _TROUBLE, _TROUBLE_SINCE = 1, 2, 3, 4, 5
+_LIMIT, _RATE, _CPU, _RECEIVE_TRIP, _SETTLE_TRIP, _COUNTS = 6, 7, 8, 9, 10, 11
 
 
 class PollerSlot:
@@ -178,6 +186,13 @@ class PollerSlot:
         seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET] = now, received_at, quiet_until
         self._words[_TROUBLE], seconds[_TROUBLE_SINCE] = TROUBLES.index(trouble), trouble_since
 
+    def show(self, *, limit: str, per_second: float, cpu: float, receive_seconds: float, settle_seconds: float) -> None:
+        """How fast the poller was in the last second or more, what bound it, and the round trips of its calls."""
+        self._words[_LIMIT] = LIMITS.index(limit)
+        seconds = self._seconds
+        seconds[_RATE], seconds[_CPU] = per_second, cpu
+        seconds[_RECEIVE_TRIP], seconds[_SETTLE_TRIP] = receive_seconds, settle_seconds
+
     def count(self, counters: dict[str, int]) -> None:
         """Publish the counters, in the order of telemetry.COUNTERS."""
         self._words[_COUNTS : _COUNTS + len(COUNTERS)] = memoryview(array("Q", [counters[name] for name in COUNTERS]))
@@ -187,8 +202,21 @@ class PollerSlot:
         pid, state = _pid_and_state(self._words[_PID])
         counters = dict(zip(COUNTERS, self._words[_COUNTS : _COUNTS + len(COUNTERS)], strict=True))
         seconds = self._seconds
-        trouble, since = TROUBLES[self._words[_TROUBLE]], seconds[_TROUBLE_SINCE]
-        return PollerFacts(pid, state, seconds[_MOVED], seconds[_RECEIVED], seconds[_QUIET], counters, trouble, since)
+        return PollerFacts(
+            pid,
+            state,
+            progress=seconds[_MOVED],
+            received_at=seconds[_RECEIVED],
+            quiet_until=seconds[_QUIET],
+            counters=counters,
+            trouble=TROUBLES[self._words[_TROUBLE]],
+            trouble_since=seconds[_TROUBLE_SINCE],
+            limit=LIMITS[self._words[_LIMIT]],
+            per_second=seconds[_RATE],
+            cpu=seconds[_CPU],
+            receive_seconds=seconds[_RECEIVE_TRIP],
+            settle_seconds=seconds[_SETTLE_TRIP],
+        )
 
 
 class PollerFacts(NamedTuple):
@@ -202,6 +230,11 @@ class PollerFacts(NamedTuple):
     counters: dict[str, int]
     trouble: str = ""  #: what its calls to AWS fail with now, one of telemetry.TROUBLES; empty: nothing
     trouble_since: float = 0.0
+    limit: str = ""  #: what keeps it from being faster, one of telemetry.LIMITS; empty: not known
+    per_second: float = 0.0  #: messages settled by a delete
+    cpu: float = 0.0  #: cores that it uses
+    receive_seconds: float = 0.0  #: mean round trip of a receive that need not wait for messages; 0.0: none yet
+    settle_seconds: float = 0.0  #: mean round trip of a settlement; 0.0: none yet
 
 
 def _pid_and_state(word: int) -> tuple[int, ChildState]:

@@ -51,6 +51,9 @@ TROUBLES = (
     *("transient", "throttled", "credentials", "clock", "denied", "kms", "queue_gone", "lease", "capacity", "invalid"),
 )
 
+#: What can keep a poller from being faster (policy.pace), numbered for its slot; the first: nothing known.
+LIMITS = ("", "queue", "polls", "handlers", "deletes", "bytes", "leases", "cpu", "endpoint")
+
 #: Levels, with the syslog numbers that journald understands as a "<N>" prefix.
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 
@@ -107,6 +110,15 @@ class Log:
                 self._fd = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
             except OSError:
                 self._asking = True  # no /proc (macOS), or a terminal of another user
+
+    def close(self) -> None:
+        """Close what was opened for it; descriptor 2 stays. Nothing may be logged afterwards."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        elif self._fd > 2:
+            os.close(self._fd)
+        self._fd = -1
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if LEVELS[level] > LEVELS[self.level]:

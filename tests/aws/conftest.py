@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import select
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from worker import platform
+from worker.aws.clients import Client, client_for
 from worker.aws.session import Session
+from worker.policy.requests import Answer, Request, Sqs
 from worker.settings import QueueSettings, Settings
 from worker.testing.sqs_server.process import SqsServerProcess
 
@@ -41,6 +45,50 @@ def aws(sqs_server: SqsServerProcess, moto: str, monkeypatch: pytest.MonkeyPatch
 def sqs(aws: str) -> Any:
     """A plain boto3 client."""
     return boto3.client("sqs", endpoint_url=aws)
+
+
+@pytest.fixture(params=["lean", "boto3"])
+def client(request: pytest.FixtureRequest) -> str:
+    """Each client in turn, by the name that the config has for it."""
+    return str(request.param)
+
+
+@pytest.fixture
+def clients() -> Iterator[Callable[..., Client]]:
+    """Makes clients as a poller has them, and closes them: of queue settings, with settings as further arguments."""
+    made: list[Client] = []
+
+    def make(queue: QueueSettings, *, controls: int = 2, **fields: Any) -> Client:
+        made.append(client_for(session(queue, **fields), queue, controls=controls))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def ask(sqs: Sqs, *requests: Request) -> list[Answer]:
+    """Start all, and wait for the answers; in the order of the requests."""
+    for number, request in enumerate(requests):
+        sqs.start(request, number)
+    answers: list[Answer] = []
+    while len(answers) < len(requests):
+        answers += wait(sqs, 20.0)
+    return sorted(answers, key=lambda answer: int(str(answer.token)))
+
+
+def wait(sqs: Sqs, seconds: float) -> list[Answer]:
+    """The next answers; an assertion if none comes in time."""
+    end = platform.now() + seconds
+    while not (answers := once(sqs, end - platform.now())):
+        assert platform.now() < end, f"an answer within {seconds} s"
+    return answers
+
+
+def once(sqs: Sqs, seconds: float) -> list[Answer]:
+    """One turn of a poller's loop that waits so long at most."""
+    select.select([sqs], [], [], max(0.0, min(seconds, sqs.due(platform.now()))))
+    return sqs.answers()
 
 
 def queue_settings(**fields: Any) -> QueueSettings:

@@ -1,19 +1,21 @@
-"""Requests through boto3 to the strict SQS server, and their answers."""
+"""Requests through each client to the strict SQS server, and their answers."""
 
 from __future__ import annotations
 
 import base64
-import select
 import threading
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.aws.conftest import queue_settings, session
-from worker.aws.calls import Calls
+from tests.aws.conftest import ask, once, queue_settings, wait
+from tests.conftest import eventually
+from worker.aws.clients import Client
 from worker.policy.failures import FailureKind
-from worker.policy.requests import Answer, Delete, Hide, Outgoing, Receive, Request, Send
+from worker.policy.requests import Delete, Hide, Look, Outgoing, Receive, Send, Sqs
+from worker.testing.sqs_server.process import SqsServerProcess
 
 
 @pytest.fixture
@@ -23,24 +25,12 @@ def url(sqs: Any) -> str:
 
 
 @pytest.fixture
-def calls(url: str, aws: str) -> Calls:
+def calls(url: str, aws: str, client: str, clients: Callable[..., Client]) -> Sqs:
     """What a poller of that queue has."""
-    own = session(queue_settings(url=url))
-    return Calls(url, receiving=own.receiving(2), controlling=own.controlling(2), polls=2, controls=2)
+    return clients(queue_settings(url=url, client=client, polls=2)).sqs(url)
 
 
-def ask(calls: Calls, *requests: Request) -> list[Answer]:
-    """Start all, and wait for the answers; in the order of the requests."""
-    for number, request in enumerate(requests):
-        calls.start(request, number)
-    answers: list[Answer] = []
-    while len(answers) < len(requests):
-        assert select.select([calls], [], [], 20)[0], "an answer within 20 s"
-        answers += calls.answers()
-    return sorted(answers, key=lambda answer: int(str(answer.token)))
-
-
-def test_a_message_comes_with_all_that_sqs_says(calls: Calls, sqs: Any, url: str) -> None:
+def test_a_message_comes_with_all_that_sqs_says(calls: Sqs, sqs: Any, url: str) -> None:
     """Body as bytes, system attributes, message attributes with binary values as base64."""
     attributes = {
         "kind": {"DataType": "String", "StringValue": "order"},
@@ -57,7 +47,7 @@ def test_a_message_comes_with_all_that_sqs_says(calls: Calls, sqs: Any, url: str
     assert calls.receiving == 0
 
 
-def test_the_visibility_of_a_receive_is_ours(calls: Calls, sqs: Any, url: str) -> None:
+def test_the_visibility_of_a_receive_is_ours(calls: Sqs, sqs: Any, url: str) -> None:
     """Sent on every receive: a queue's default cannot undercut the beats."""
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
     sqs.send_message(QueueUrl=url, MessageBody="a")
@@ -66,7 +56,7 @@ def test_the_visibility_of_a_receive_is_ours(calls: Calls, sqs: Any, url: str) -
     assert again.messages == ()
 
 
-def test_of_a_batch_each_entry_has_its_own_answer(calls: Calls, sqs: Any, url: str) -> None:
+def test_of_a_batch_each_entry_has_its_own_answer(calls: Sqs, sqs: Any, url: str) -> None:
     """In order, None where it is confirmed; an unknown receipt is a lost lease."""
     for body in "ab":
         sqs.send_message(QueueUrl=url, MessageBody=body)
@@ -87,7 +77,7 @@ def test_of_a_batch_each_entry_has_its_own_answer(calls: Calls, sqs: Any, url: s
     )
 
 
-def test_a_send_goes_to_a_queue_by_url_or_name(calls: Calls, sqs: Any) -> None:
+def test_a_send_goes_to_a_queue_by_url_or_name(calls: Sqs, sqs: Any) -> None:
     """With attributes; a queue that does not exist is a failure of the whole request."""
     name = f"q{uuid4().hex}"
     target = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -101,33 +91,63 @@ def test_a_send_goes_to_a_queue_by_url_or_name(calls: Calls, sqs: Any) -> None:
     assert [one["MessageAttributes"]["raw"]["BinaryValue"] for one in received] == [b"\x01"] * 2
 
 
-def test_a_waiting_poll_holds_up_nothing(calls: Calls, sqs: Any, url: str) -> None:
+def test_a_look_tells_the_depth(calls: Sqs, sqs: Any, url: str) -> None:
+    """Messages that wait, and those in flight."""
+    for number in range(5):
+        sqs.send_message(QueueUrl=url, MessageBody=f"{number}")
+    ask(calls, Receive(2, 0, 30))
+    (answer,) = ask(calls, Look())
+    assert answer.depth == (3, 2)
+
+
+def test_a_denied_look_is_an_answer_too(calls: Sqs, sqs_server: SqsServerProcess) -> None:
+    """Without a depth."""
+    fault = {"effect": "error", "shape": "AccessDenied", "status": 403, "action": "GetQueueAttributes", "count": 1}
+    sqs_server.set_faults(fault)
+    (answer,) = ask(calls, Look())
+    sqs_server.clear_faults()
+    assert (answer.depth, answer.failure and answer.failure.kind) == (None, FailureKind.DENIED)
+
+
+def test_a_waiting_poll_holds_up_nothing(calls: Sqs, sqs: Any, url: str) -> None:
     """Deletes and beats go through while long polls wait, on their own client and threads."""
     calls.start(Receive(1, 20, 30), "poll")
     calls.start(Hide((("nonsense", 1),)), "beat")
-    assert select.select([calls], [], [], 10)[0]
-    (answer,) = calls.answers()
+    (answer,) = wait(calls, 10)
     assert answer.token == "beat"
     assert (calls.receiving, calls.settling) == (1, 0)
     sqs.send_message(QueueUrl=url, MessageBody="ends the poll")
-    assert select.select([calls], [], [], 10)[0]
-    assert [answer.token for answer in calls.answers()] == ["poll"]
+    assert [answer.token for answer in wait(calls, 10)] == ["poll"]
 
 
-def test_threads_are_as_many_as_calls_and_never_more_than_allowed(calls: Calls) -> None:
-    """Two of each kind here, and one that keeps the deadlines."""
+def test_threads_are_as_many_as_calls_and_never_more_than_allowed(url: str, clients: Callable[..., Client]) -> None:
+    """boto3: two of each kind here, and one that keeps the deadlines."""
+    calls = clients(queue_settings(url=url, client="boto3", polls=2)).sqs(url)
     before = threading.active_count()
     ask(calls, *[Hide((("nonsense", 1),)) for _ in range(10)])
     assert threading.active_count() - before <= 3
 
 
-def test_a_dead_endpoint_is_an_answer_too(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lean_client_keeps_no_thread(url: str, clients: Callable[..., Client]) -> None:
+    """Those that looked for credentials and addresses have ended, however many calls are on their way."""
+    before = threading.active_count()
+    calls = clients(queue_settings(url=url, client="lean", polls=2)).sqs(url)
+    ask(calls, *[Hide((("nonsense", 1),)) for _ in range(10)])
+    calls.start(Receive(1, 20, 30), "poll")
+    once(calls, 1.0)
+    eventually(lambda: threading.active_count() == before)
+    assert calls.receiving == 1
+
+
+def test_a_dead_endpoint_is_an_answer_too(
+    aws: str, monkeypatch: pytest.MonkeyPatch, client: str, clients: Callable[..., Client]
+) -> None:
     """A transient failure, with a text for operators."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9")
     url = "http://127.0.0.1:9/000000000000/q"
-    own = session(queue_settings(url=url))
-    calls = Calls(url, receiving=own.receiving(1), controlling=own.controlling(1), polls=1, controls=1)
+    calls = clients(queue_settings(url=url, client=client, polls=1)).sqs(url)
     for answer in ask(calls, Receive(1, 0, 30), Delete(("x",))):
         assert answer.failure is not None
         assert answer.failure.kind is FailureKind.TRANSIENT
+        assert answer.failure.code == "EndpointConnectionError"
         assert "127.0.0.1:9" in answer.failure.text

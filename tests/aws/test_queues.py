@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -10,9 +11,11 @@ import boto3
 import pytest
 
 from tests.aws.conftest import queue_settings, session
+from worker.aws.clients import Client
 from worker.aws.queues import ResolvedQueue, Unresolved, resolve
 from worker.aws.session import Unusable
 from worker.policy.failures import FailureKind
+from worker.testing.sqs_server.process import SqsServerProcess
 
 
 def made(sqs: Any, suffix: str = "", **attributes: str) -> tuple[str, str, str]:
@@ -30,14 +33,20 @@ def redrive(target: str, receives: int = 5) -> str:
     return json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": receives})
 
 
-def resolved(**fields: Any) -> ResolvedQueue:
-    """What a poller with these settings finds."""
-    queue = queue_settings(**fields)
-    own = session(queue)
-    return resolve(own, own.controlling(2), queue)
+@pytest.fixture
+def resolved(client: str, clients: Callable[..., Client]) -> Callable[..., ResolvedQueue]:
+    """Finds what a poller with these settings finds."""
+
+    def find(**fields: Any) -> ResolvedQueue:
+        queue = queue_settings(client=client, **fields)
+        return resolve(session(queue), clients(queue).ask, queue)
+
+    return find
 
 
-def test_a_queue_is_found_by_url_by_name_and_by_parameter(sqs: Any, aws: str) -> None:
+def test_a_queue_is_found_by_url_by_name_and_by_parameter(
+    resolved: Callable[..., ResolvedQueue], sqs: Any, aws: str
+) -> None:
     """All three give the same."""
     name, url, _ = made(sqs)
     boto3.client("ssm").put_parameter(Name=f"/{name}", Value=f"{url}\n", Type="String")
@@ -52,7 +61,7 @@ def test_a_queue_is_found_by_url_by_name_and_by_parameter(sqs: Any, aws: str) ->
         assert not found.fifo
 
 
-def test_the_dead_letter_queue_is_the_redrive_policys(sqs: Any) -> None:
+def test_the_dead_letter_queue_is_the_redrive_policys(resolved: Callable[..., ResolvedQueue], sqs: Any) -> None:
     """With its maxReceiveCount."""
     dead, dead_url, arn = made(sqs)
     _, url, _ = made(sqs, RedrivePolicy=redrive(arn, 7))
@@ -62,7 +71,7 @@ def test_the_dead_letter_queue_is_the_redrive_policys(sqs: Any) -> None:
     assert found.receives == 7
 
 
-def test_the_settings_name_another_dead_letter_queue(sqs: Any) -> None:
+def test_the_settings_name_another_dead_letter_queue(resolved: Callable[..., ResolvedQueue], sqs: Any) -> None:
     """By URL, name or ARN."""
     dead, dead_url, arn = made(sqs)
     _, url, _ = made(sqs)
@@ -70,7 +79,7 @@ def test_the_settings_name_another_dead_letter_queue(sqs: Any) -> None:
         assert resolved(url=url, dead_letter=named).dead_letter.endswith(dead)
 
 
-def test_a_dead_letter_queue_that_leads_back_is_none(sqs: Any) -> None:
+def test_a_dead_letter_queue_that_leads_back_is_none(resolved: Callable[..., ResolvedQueue], sqs: Any) -> None:
     """A reject would go round for ever."""
     _, first, first_arn = made(sqs)
     _, second, second_arn = made(sqs, RedrivePolicy=redrive(first_arn))
@@ -81,7 +90,7 @@ def test_a_dead_letter_queue_that_leads_back_is_none(sqs: Any) -> None:
     assert "leads back" in resolved(url=second, dead_letter=second).dead_letter_why
 
 
-def test_without_a_policy_there_is_none(sqs: Any) -> None:
+def test_without_a_policy_there_is_none(resolved: Callable[..., ResolvedQueue], sqs: Any) -> None:
     """And it says why."""
     _, url, _ = made(sqs)
     found = resolved(url=url)
@@ -89,7 +98,7 @@ def test_without_a_policy_there_is_none(sqs: Any) -> None:
     assert "no redrive policy" in found.dead_letter_why
 
 
-def test_fifo_is_told_by_the_name(sqs: Any) -> None:
+def test_fifo_is_told_by_the_name(resolved: Callable[..., ResolvedQueue], sqs: Any) -> None:
     """And its dead-letter queue must be of its kind."""
     _, standard, _ = made(sqs)
     _, url, _ = made(sqs, ".fifo")
@@ -97,7 +106,7 @@ def test_fifo_is_told_by_the_name(sqs: Any) -> None:
     assert "not of the same kind" in resolved(url=url, dead_letter=standard).dead_letter_why
 
 
-def test_a_missing_queue_is_named(sqs: Any, aws: str) -> None:
+def test_a_missing_queue_is_named(resolved: Callable[..., ResolvedQueue], sqs: Any, aws: str) -> None:
     """By URL, by name, by parameter: nothing that waiting heals."""
     for fields in ({"url": f"{aws}/000000000000/nowhere"}, {"queue_name": "nowhere"}, {"ssm": "/nowhere"}):
         with pytest.raises(Unresolved, match=r"queue orders: .*nowhere") as raised:
@@ -105,7 +114,24 @@ def test_a_missing_queue_is_named(sqs: Any, aws: str) -> None:
         assert raised.value.failure.kind is FailureKind.QUEUE_GONE
 
 
-def test_an_endpoint_that_is_down_is_worth_waiting_for(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_what_a_proxy_answers_says_nothing_about_the_queue(
+    resolved: Callable[..., ResolvedQueue], aws: str, sqs_server: SqsServerProcess, status: int
+) -> None:
+    """A page of HTML, whatever its status: worth another try, at a first boot as well."""
+    sqs_server.set_faults({"effect": "html", "status": status, "action": ["GetQueueUrl", "GetQueueAttributes"]})
+    try:
+        for named in ({"queue_name": "orders"}, {"url": f"{aws}/000000000000/orders"}):
+            with pytest.raises(Unresolved) as caught:
+                resolved(**named)
+            assert caught.value.failure.kind is FailureKind.TRANSIENT
+    finally:
+        sqs_server.clear_faults()
+
+
+def test_an_endpoint_that_is_down_is_worth_waiting_for(
+    resolved: Callable[..., ResolvedQueue], aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Connection refused is transient."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9")
     with pytest.raises(Unresolved) as raised:
@@ -121,7 +147,7 @@ def test_a_role_is_assumed_for_the_queue(sqs: Any, aws: str) -> None:
     client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     credentials = client._get_credentials() if hasattr(client, "_get_credentials") else None
     assert credentials is None or credentials.access_key != "test"
-    assert own._session.get_credentials().get_frozen_credentials().access_key != "test"
+    assert own.botocore.get_credentials().get_frozen_credentials().access_key != "test"
 
 
 def test_the_region_is_the_settings_or_the_urls(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,10 +30,10 @@ def storm(folder: Path, *, naive: str = "", fifo: bool = False, kills: float = 3
     )
 
 
-@pytest.mark.parametrize("fifo", [False, True], ids=["standard", "fifo"])
-def test_a_storm_loses_nothing_and_every_duplicate_is_explained(tmp_path: Path, *, fifo: bool) -> None:
+@pytest.mark.parametrize(("fifo", "seconds"), [(False, 60.0), (True, 12.0)], ids=["standard", "fifo"])
+def test_a_storm_loses_nothing_and_every_duplicate_is_explained(tmp_path: Path, *, fifo: bool, seconds: float) -> None:
     """Real processes, SIGKILL, SIGSTOP, too little memory, a full disk, a bad network, a bad broker."""
-    result = storm(tmp_path, fifo=fifo)
+    result = storm(tmp_path, fifo=fifo, seconds=seconds)
     assert result.verdict.valid, report.text(result)
     assert result.verdict.counts["confirmed"] > 1000
     assert sum(count for (kind, _), count in result.struck.items() if kind == "kill") > 15

@@ -32,9 +32,15 @@ STATUS: dict[str, Any] = {
                     "state": "running",
                     "progress_age": 0.1,
                     "receive_age": 2.5,
+                    "limit": "handlers",
+                    "per_second": 1234.4,
+                    "cpu": 0.254,
+                    "receive_seconds": 0.0123,
+                    "settle_seconds": 0.0,
                     "restarts": 0,
                 }
             ],
+            "templates": [{"pid": 103, "state": "ready", "resident_bytes": 30 * 1024 * 1024, "restarts": 1}],
             "handlers": [
                 {
                     "number": 0,
@@ -43,6 +49,7 @@ STATUS: dict[str, Any] = {
                     "state": "busy",
                     "done": 1230,
                     "failed": 30,
+                    "places": 20,
                     "busy_seconds": 61.0,
                     "resident_bytes": 50 * 1024 * 1024,
                     "running": [{"seq": 5, "seconds": 1.0}, {"seq": 6, "seconds": 3.5}],

@@ -34,6 +34,36 @@ def test_a_good_config_is_shown_as_it_will_run(good: str, capsys: Captured) -> N
     assert "wait=17s+0.5s" in line
 
 
+@pytest.mark.parametrize(
+    ("source", "keys", "shown"),
+    [
+        ("def place(message): pass", "threads = 8", "at_once=8threads"),
+        ("async def place(message): pass", "concurrency = 100", "at_once=100async"),
+        (
+            "from worker import Message\ndef place(messages: list[Message]): pass",
+            "batch = { size = 10 }",
+            "at_once=1x10",
+        ),
+    ],
+)
+def test_what_runs_at_once_is_shown(
+    config: Write, tmp_path: Path, capsys: Captured, source: str, keys: str, shown: str
+) -> None:
+    """Each form of handler function with its keys."""
+    (tmp_path / "shop_application.py").write_text(source + "\n")
+    assert main(["check", "--config", config(GOOD + keys + "\n")]) == 0
+    assert shown in capsys.readouterr().out
+
+
+def test_a_function_that_does_not_fit_its_table_is_a_fault(config: Write, tmp_path: Path, capsys: Captured) -> None:
+    """An async def with threads, say: the fault names the key to write."""
+    (tmp_path / "shop_application.py").write_text("async def place(message): pass\n")
+    assert main(["check", "--config", config(GOOD + "threads = 8\n")]) == 78
+    told = capsys.readouterr().err
+    assert "[queues.orders] handler" in told
+    assert "write concurrency = 8, and no threads" in told
+
+
 def test_a_good_config_on_a_terminal_is_a_table(good: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, for people."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

@@ -16,7 +16,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 def test_status_shows_every_queue_and_process_in_plain_lines(pool: FakePool, capsys: Captured) -> None:
-    """Without a terminal: aligned columns, one line a queue and a process, and why a queue gave up."""
+    """Without a terminal: aligned columns, a line each for queue, process and pace, and what somebody has to do."""
     assert main(["status", "--socket", pool.path]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "shop: running for 1 min 15 s (up 2 h 5 min), pid 100, version 0.1.0"
@@ -24,10 +24,14 @@ def test_status_shows_every_queue_and_process_in_plain_lines(pool: FakePool, cap
     assert lines[2].split() == ["orders", "running", "1,234", "1,200", "30", "0", "0", "4", "3", "1"]
     assert lines[3].split()[:3] == ["mail", "gave_up", "0"]
     assert lines[5].split() == ["poller", "orders/0", "running", "101", "received", "2.5", "s", "ago", "0"]
-    assert lines[6].split()[:6] == ["handler", "orders/0", "busy", "102", "1,230", "30"]
-    assert "running for 3.5 s" in lines[6]
-    assert "50.0 MiB" in lines[6]
-    assert lines[7] == "mail: every boot of its handlers failed"
+    assert lines[6].split() == ["template", "orders", "ready", "103", "30.0", "MiB", "1"]
+    assert lines[7].split()[:6] == ["handler", "orders/0", "busy", "102", "1,230", "30"]
+    assert "2 of 20 running for 3.5 s" in lines[7]
+    assert "50.0 MiB" in lines[7]
+    assert lines[8].split() == ["poller", "limit", "messages/s", "a", "receive", "a", "settlement", "cores"]
+    assert lines[9].split() == ["orders/0", "handlers", "1,234", "12.3", "ms", "0.25"]
+    assert lines[10] == "mail: every boot of its handlers failed"
+    assert lines[11].startswith("poller orders/0: the handlers are all busy")
     assert pool.requests == [{"verb": "status"}]
 
 
@@ -46,6 +50,8 @@ def test_status_on_a_terminal_is_a_table(pool: FakePool, capsys: Captured, monke
     assert "[red]" in shown
     assert "1,234" in shown
     assert "running for 3.5 s" in shown
+    assert "12.3 ms" in shown
+    assert "raise handlers" in shown
 
 
 @pytest.mark.parametrize(

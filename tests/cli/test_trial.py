@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from worker.cli.trial import try_import
+from worker.platform import LINUX
 from worker.settings import QueueSettings, Settings
 
 GOOD = "def handle(message): pass\n"
 
 
-def trial(folder: Path, *handlers: str, patience: float = 30.0) -> list[str]:
-    queues = tuple(QueueSettings(name=f"q{n}", url="u", handler=handler) for n, handler in enumerate(handlers))
+def trial(folder: Path, *handlers: str, patience: float = 30.0, preload: bool = False) -> list[str]:
+    queues = tuple(
+        QueueSettings(name=f"q{n}", url="u", handler=handler, preload=preload) for n, handler in enumerate(handlers)
+    )
     settings = Settings(name="pool", queues=queues, config=str(folder / "worker.toml"), paths=(str(folder),))
     return [str(problem) for problem in try_import(settings, patience=patience)]
 
@@ -42,7 +45,7 @@ def test_a_good_handler_function_has_no_fault(tmp_path: Path) -> None:
         ("handel = 1\n", "own_application.py"),
         ("handle = 5\n", "it is a int, not a function"),
         ("async def handle(message): pass\n", "async def"),
-        ("async def handle(message): yield\n", "async def"),
+        ("async def handle(message): yield\n", "it has a yield"),
         ("def handle(message): yield\n", "yield"),
         ("class C:\n async def __call__(self, message): pass\nhandle = C()\n", "async def"),
         ("def handle(): pass\n", "one argument, the message"),
@@ -117,3 +120,13 @@ def alive(pid: int) -> bool:
         except FileNotFoundError:
             return False
     return True
+
+
+@pytest.mark.skipif(not LINUX, reason="there is no preloading elsewhere")
+def test_an_application_that_starts_a_thread_has_a_fault_if_it_is_to_be_preloaded(tmp_path: Path) -> None:
+    """What would end the first start with 78 is told before; without `preload` a thread is no fault."""
+    thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), name='rates').start()\n"
+    handler = write(tmp_path, thread + GOOD)
+    assert trial(tmp_path, handler) == []
+    (found,) = trial(tmp_path, handler, preload=True)
+    assert "starts a thread, which a forked handler would lack: 'rates'. Start them in the handler function" in found

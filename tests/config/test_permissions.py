@@ -83,6 +83,51 @@ def test_everybody_may_not_whatever_the_group(file: Path, machine: Machine, mode
     assert f"mode {mode:04o}" in told
 
 
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o777, "o-w"), (0o757, "o-w"), (0o775, ""), (0o1777, ""), (0o755, ""), (0o700, "")]
+)
+def test_every_folder_above_counts(tmp_path: Path, machine: Machine, mode: int, told: str) -> None:
+    """Who may rename a folder puts another in its place, file and all; a sticky one belongs to its owner."""
+    machine(owner="ana", group="ana")
+    file = tmp_path / "above" / "folder" / "worker.toml"
+    file.parent.mkdir(parents=True)
+    file.touch(mode=0o600)
+    above = file.parents[1]
+    os.chown(above, os.geteuid(), os.getegid())
+    above.chmod(mode)
+    complaints = list(check_permissions(file))
+    assert [f"chmod {told} {above}" in one for one in complaints] == [True] * bool(told)
+
+
+def test_a_folder_of_a_shared_group_is_refused(tmp_path: Path, machine: Machine) -> None:
+    """As the file itself would be."""
+    machine(owner="ana", group="staff")
+    file = tmp_path / "folder" / "worker.toml"
+    file.parent.mkdir()
+    file.touch(mode=0o600)
+    os.chown(file.parent, os.geteuid(), os.getegid())
+    file.parent.chmod(0o775)
+    (told,) = check_permissions(file)
+    assert f"chmod g-w {file.parent}" in told
+
+
+def test_a_link_is_only_as_good_as_both_its_ways(tmp_path: Path) -> None:
+    """The folder of the link, and that of the file it leads to."""
+    ways = [tmp_path / name for name in ("link", "file")]
+    for way in ways:
+        way.mkdir(mode=0o755)
+    file = ways[1] / "real.toml"
+    file.touch(mode=0o600)
+    link = ways[0] / "worker.toml"
+    link.symlink_to(file)
+    assert list(check_permissions(link)) == []
+    for way in ways:
+        way.chmod(0o757)
+        (told,) = check_permissions(link)
+        assert f"chmod o-w {way}" in told
+        way.chmod(0o755)
+
+
 def test_without_the_group_bit_nobody_is_asked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """User directories can be slow or away; a file that its owner alone may write does not wait for them."""
     monkeypatch.setattr(pwd, "getpwuid", None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.config import ConfigError, find_control_socket, load, load_text, parse_override
-from worker.config.queue_keys import QUEUE, RETRY
+from worker.config.queue_keys import BATCH, QUEUE, RETRY
 from worker.config.worker_keys import WORKER
 from worker.settings import QueueSettings, RetrySettings, Settings, from_json, to_json
 
@@ -121,10 +121,11 @@ def test_every_key_reaches_the_settings() -> None:
 
 def test_every_example_of_the_schema_is_taken() -> None:
     """The examples that complaints and the documentation show are valid themselves."""
-    alternatives = {"name", "ssm", "poll_interval"}
+    alternatives = {"name", "ssm", "poll_interval", "concurrency"}
     text = "[worker]\n" + "\n".join(key.example for key in WORKER)
     text += "\n[queues.orders]\n" + "\n".join(key.example for key in QUEUE if key.name not in alternatives)
     text += "\n[queues.orders.retry]\n" + "\n".join(key.example for key in RETRY)
+    text += "\n[queues.orders.batch]\n" + "\n".join(key.example for key in BATCH)
     read(text)
     for key in QUEUE:
         if key.name in alternatives:
@@ -205,6 +206,13 @@ def test_poll_interval_is_a_wait_and_a_pause(interval: float, wait: float, pause
         ('dead_letter = "orders-dlq.fifo"', "the dead-letter queue of a standard queue"),
         ('dead_letter = "arn:aws:sqs:x"', "a queue's ARN"),
         ('role_arn = "arn:aws:iam::1:role/x"', "expected a role"),
+        ("threads = 257", "must be 1 to 256"),
+        ("concurrency = 4097", "must be 1 to 4,096"),
+        ("threads = 2\nconcurrency = 2", "keep one of the two"),
+        ("batch = { size = 1001 }", "[queues.orders.batch] size: must be 1 to 1,000"),
+        ("batch = { wait = 11 }", "must be 0 to 10"),
+        ("concurrency = 500\nbatch = { size = 10 }", "batch: 500 calls of 10 messages are more than the 4,096"),
+        ("threads = 100\nbatch = { size = 41 }", "batch: 100 calls of 41 messages are more than the 4,096"),
         ('retries = "x"', "did you mean 'retry'?"),
     ],
 )
@@ -223,6 +231,9 @@ def test_a_broken_rule_is_told_with_what_would_be_right(lines: str, told: str) -
         "wait = 0\nvisibility_timeout = 8",
         "visibility_timeout = 43200\nhandler_timeout = 43195",
         "retry = { first = 5, most = 5 }",
+        "concurrency = 4096",
+        "concurrency = 512\nbatch = { size = 8, wait = 10 }",
+        "threads = 1\nconcurrency = 8",
     ],
 )
 def test_the_edges_of_the_rules_are_good(lines: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.config.queue_keys import QUEUE, RECYCLE, RETRY
+from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.reference import page, summary
 from worker.config.worker_keys import WORKER
-from worker.settings import QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -19,9 +19,10 @@ def test_the_page_says_what_the_schema_says() -> None:
 
 def test_every_key_fills_a_field_and_every_field_has_a_key() -> None:
     """The schema and the settings cannot drift apart; what is not a key of the file is named here."""
-    made = {Settings: {"config", "paths", "queues"}, QueueSettings: {"name", "pause", "retry", "recycle"}}
+    made = {Settings: {"config", "paths", "queues"}, QueueSettings: {"name", "pause", "retry", "recycle", "batch"}}
     only_keys = {QueueSettings: {"poll_interval"}}
     tables = ((WORKER, Settings), (QUEUE, QueueSettings), (RETRY, RetrySettings), (RECYCLE, RecycleSettings))
+    tables += ((BATCH, BatchSettings),)
     for keys, settings in tables:
         filled = {key.setting for key in keys} - only_keys.get(settings, set())
         assert filled == set(settings.__dataclass_fields__) - made.get(settings, set())
@@ -29,5 +30,5 @@ def test_every_key_fills_a_field_and_every_field_has_a_key() -> None:
 
 def test_every_key_is_in_the_summary() -> None:
     """`worker check --help` shows all keys."""
-    for key in WORKER + QUEUE + RETRY + RECYCLE:
+    for key in WORKER + QUEUE + RETRY + RECYCLE + BATCH:
         assert key.example in summary()

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 class HandlerProcess:
     """One `python -m worker.handler`, started as a supervisor does it."""
 
-    def __init__(self, *, handler: str = "tests.handler.user_code:handle", timeout: float = 300.0) -> None:
+    def __init__(self, *, handler: str = "tests.handler.user_code:handle", timeout: float = 300.0, **keys: Any) -> None:
         here, there = pair()
         fd = there.fileno()
         self.output, self._output = os.pipe()
@@ -47,10 +47,11 @@ class HandlerProcess:
         self.pollers: list[Channel] = []
         self._controls: list[Frame] = []
         self.said = Heard()
-        slot, self.stacks = anonymous_file("slot", HandlerSlot.size(1)), anonymous_file("stacks", 0)
+        queue = QueueSettings(name="orders", handler=handler, url="https://x", handler_timeout=timeout, **keys)
+        self._places = queue.places
+        slot, self.stacks = anonymous_file("slot", HandlerSlot.size(queue.places)), anonymous_file("stacks", 0)
         self._slot_fd = slot
-        self.slot = HandlerSlot(map_file(slot), 1)
-        queue = QueueSettings(name="orders", handler=handler, url="https://x", handler_timeout=timeout)
+        self.slot = HandlerSlot(map_file(slot), queue.places)
         self._settings = Settings(name="test", queues=(queue,), paths=(str(ROOT),))
         self._seq = 0
         self._closed = False
@@ -64,7 +65,7 @@ class HandlerProcess:
             "uid": 1,
             "parent": os.getpid(),
             "protocol": PROTOCOL,
-            "concurrency": 1,
+            "concurrency": self._places,
         }
         self.control.send(ControlFrame.SETUP, header | changes, fds=(self._slot_fd, self.stacks))
 

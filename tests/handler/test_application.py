@@ -6,11 +6,13 @@ import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from worker.handler.application import CannotImport, load
 from worker.message import Message
+from worker.settings import BatchSettings, QueueSettings
 
 numbers = itertools.count()
 
@@ -30,9 +32,13 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
     return write
 
 
-def refusal(handler: str, *paths: str) -> str:
+def queue(handler: str, **keys: Any) -> QueueSettings:
+    return QueueSettings(name="orders", handler=handler, url="https://x", **keys)
+
+
+def refusal(handler: str, *paths: str, **keys: Any) -> str:
     with pytest.raises(CannotImport) as caught:
-        load(handler, paths)
+        load(queue(handler, **keys), paths)
     assert repr(handler) in str(caught.value)
     return str(caught.value)
 
@@ -51,14 +57,14 @@ def refusal(handler: str, *paths: str) -> str:
 )
 def test_any_callable_of_one_message_will_do(module: Module, tmp_path: Path, source: str, name: str) -> None:
     """Functions, methods, objects and partials are handler functions."""
-    function = load(f"{module(source)}:{name}", [str(tmp_path)])
+    function = load(queue(f"{module(source)}:{name}"), [str(tmp_path)])
     message = Message(id="m", body=b"", queue="q")
     assert function(message) is message
 
 
 def test_the_given_folders_come_first(module: Module, tmp_path: Path) -> None:
     """The application is found in the config's folder even where another of its name is installed."""
-    load(f"{module('def handle(m): pass')}:handle", [str(tmp_path), "/nowhere"])
+    load(queue(f"{module('def handle(m): pass')}:handle"), [str(tmp_path), "/nowhere"])
     assert sys.path[:2] == [str(tmp_path), "/nowhere"]
 
 
@@ -109,7 +115,7 @@ def test_a_misspelt_function_gets_a_hint(module: Module, tmp_path: Path) -> None
     [
         ("handle = 'text'", "it is a str, not a function"),
         ("async def handle(message): pass", "async def"),
-        ("async def handle(message): yield", "async def"),
+        ("async def handle(message): yield", "it has a yield"),
         ("class Shop:\n    async def __call__(self, message): pass\nhandle = Shop()", "async def"),
         ("def handle(message): yield", "yield"),
         ("def handle(): pass", "one argument"),
@@ -123,10 +129,47 @@ def test_what_could_never_handle_a_message_is_refused(module: Module, tmp_path: 
     assert words in refusal(f"{module(source)}:handle", str(tmp_path))
 
 
+PLAIN, ASYNC = "def handle(message): pass", "async def handle(message): pass"
+BATCH = "from worker import Message\ndef handle(messages: list[Message]): pass"
+TEN = BatchSettings(size=10)
+
+
+@pytest.mark.parametrize(
+    ("source", "keys", "words"),
+    [
+        (ASYNC, {}, "such as concurrency = 100"),
+        (ASYNC, {"threads": 8}, "write concurrency = 8, and no threads"),
+        (PLAIN, {"concurrency": 8}, "write threads instead"),
+        (PLAIN, {"batch": TEN}, "annotated as list[Message]"),
+        (BATCH, {}, "such as batch = { size = 10 }"),
+    ],
+)
+def test_a_function_and_its_table_must_fit(
+    module: Module, tmp_path: Path, source: str, keys: dict[str, Any], words: str
+) -> None:
+    """What would never run as its table says is refused, with the key to change."""
+    assert words in refusal(f"{module(source)}:handle", str(tmp_path), **keys)
+
+
+@pytest.mark.parametrize(
+    ("source", "keys"),
+    [
+        (ASYNC, {"concurrency": 1}),
+        (PLAIN, {"threads": 8}),
+        (BATCH, {"batch": TEN}),
+        (BATCH, {"batch": TEN, "threads": 4}),
+        (BATCH.replace("def", "async def"), {"batch": TEN, "concurrency": 4}),
+    ],
+)
+def test_every_form_has_its_keys(module: Module, tmp_path: Path, source: str, keys: dict[str, Any]) -> None:
+    """Plain functions take threads, async ones concurrency, both take batches."""
+    load(queue(f"{module(source)}:handle", **keys), [str(tmp_path)])
+
+
 def test_a_function_without_a_signature_is_taken(module: Module, tmp_path: Path) -> None:
     """Of some functions written in C only a call can tell how they are called."""
     name = module("handle = type")
-    assert load(f"{name}:handle", [str(tmp_path)]) is type
+    assert load(queue(f"{name}:handle"), [str(tmp_path)]) is type
 
 
 def test_an_application_named_like_this_library_gets_a_hint() -> None:

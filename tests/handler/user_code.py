@@ -25,6 +25,16 @@ def handle(message: Message) -> Any:
     return globals()[order.pop("do")](message, **order)
 
 
+def handle_list(messages: list[Message]) -> Any:
+    """Does what the body of each message of a batch names; their outcomes by message."""
+    return {message: handle(message) for message in messages}
+
+
+def count(messages: list[Message]) -> Any:
+    """Retries all but the first, and tells how many there were."""
+    return {message: Retry(after=len(messages)) for message in messages[1:]}
+
+
 def nothing(_message: Message) -> None:
     return
 
@@ -70,6 +80,16 @@ def be_late(_message: Message, *, started: str) -> Retry:
             time.sleep(60)
     except SoftTimeout:
         return Retry(after=2, reason="cleaned up")
+
+
+def be_late_in_python(_message: Message, *, started: str) -> Retry:
+    """The same where only Python code can be interrupted."""
+    Path(started).touch()
+    try:
+        while True:
+            time.sleep(SPIN)
+    except SoftTimeout as error:
+        return Retry(after=2, reason=f"cleaned up: {error}")
 
 
 def hold_the_gil(_message: Message, *, started: str) -> None:

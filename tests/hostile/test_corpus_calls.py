@@ -1,11 +1,10 @@
-"""Test process: hostile answers through the poller's calls: boto3 on a real socket, its threads, then the ledger."""
+"""Test process: hostile answers through the poller's calls: each client on a real socket, then the ledger."""
 
 from __future__ import annotations
 
 import json
 import logging
 import mmap
-import select
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.aws.conftest import wait
 from tests.hostile.corpus import ACTIVE, CORPUS, Hostile, Way
 from tests.hostile.proxy import Call, Proxy, Said
-from worker.aws.calls import Calls
+from worker.aws.clients import client_for
 from worker.aws.library_log import LibraryLog, tell_warnings
 from worker.aws.session import Session
 from worker.leases import LeaseTable
@@ -41,19 +41,18 @@ REQUESTS: list[Request] = [
 class Endpoint:
     """One poller's calls to an endpoint that says what the test wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: str) -> None:
         self.says: Callable[[Call], Said | None] = lambda _call: Said(b"{}")
         self.proxy = Proxy(lambda call: self.says(call))
-        queue = QueueSettings(name="work", handler="m:f", url="http://127.0.0.1/1/work")
+        queue = QueueSettings(name="work", handler="m:f", url="http://127.0.0.1/1/work", client=client, polls=1)
         session = Session(Settings(name="x", queues=(queue,), endpoint_url=self.proxy.url, region="us-east-1"), queue)
-        self.clients = (session.receiving(1), session.controlling(1))
-        self.calls = Calls(queue.url, receiving=self.clients[0], controlling=self.clients[1], polls=1, controls=1)
+        self.client = client_for(session, queue, controls=1)
+        self.calls = self.client.sqs(queue.url)
 
     def ask(self, request: Request) -> Answer:
         """The answer to one request; there has to be one."""
         self.calls.start(request, "token")
-        assert select.select([self.calls], [], [], 20)[0], "no answer: its thread is dead"
-        (answer,) = self.calls.answers()
+        (answer,) = wait(self.calls, 20)
         return answer
 
     def receive(self, *messages: dict[str, Any]) -> Answer:
@@ -61,16 +60,15 @@ class Endpoint:
         return self.ask(RECEIVE)
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[Endpoint]:
+@pytest.fixture(scope="module", params=["lean", "boto3"])
+def endpoint(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
-        made = Endpoint()
+        made = Endpoint(request.param)
         with made.proxy:
             yield made
-            for client in made.clients:
-                client.close()
+            made.client.close()
 
 
 def new_ledger(*, fifo: bool = False) -> Ledger:
@@ -132,6 +130,16 @@ def test_whatever_the_endpoint_says_is_an_answer(endpoint: Endpoint, said: Said)
     assert endpoint.ask(RECEIVE).failure is None
 
 
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"null", b'"text"', b"\xff\xfe", b"{cut off"])
+def test_a_success_that_is_not_json_is_no_empty_queue(endpoint: Endpoint, body: bytes) -> None:
+    """What a proxy or a captive portal answers is a transient failure; a pool that took it for no messages would look
+    idle."""
+    endpoint.says = lambda _call: Said(body)
+    failure = endpoint.ask(RECEIVE).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.TRANSIENT
+
+
 @pytest.mark.parametrize("request_", REQUESTS[1:3], ids=lambda one: type(one).__name__)
 def test_receipts_that_an_error_echoes_are_left_out(endpoint: Endpoint, request_: Request) -> None:
     """For the whole request or for one entry, quoted or not, long ones and the short ones of emulators."""
@@ -187,15 +195,15 @@ def test_a_refused_signature_does_not_show_what_was_signed(endpoint: Endpoint) -
     assert str(failure) == "SignatureDoesNotMatch: The signature does not match. "
 
 
-def test_a_token_that_no_header_takes_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("client", ["lean", "boto3"])
+def test_a_token_that_no_header_takes_is_not_shown(monkeypatch: pytest.MonkeyPatch, client: str) -> None:
     """A line end in AWS_SESSION_TOKEN, which a file adds easily: http.client would name the whole value."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, f"HIDDEN-{name}\n")
-    made = Endpoint()
+    made = Endpoint(client)
     with made.proxy:
         failure = made.ask(RECEIVE).failure
-    for client in made.clients:
-        client.close()
+        made.client.close()
     assert failure is not None
     assert failure.kind is FailureKind.CREDENTIALS
     assert "HIDDEN" not in str(failure)
@@ -207,6 +215,7 @@ def warned(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict
     root = logging.getLogger()
     before = list(root.handlers)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(root, "handlers", [])  # pollers that earlier tests began have theirs here
         patch.setattr(warnings, "formatwarning", warnings.formatwarning)
         patch.setattr(warnings, "showwarning", warnings.showwarning)
         tell_warnings(Log(human=False, process="poller"))

@@ -54,7 +54,19 @@ def states() -> States:
     return States(
         shared=(Received, Settlement, Rules, RetrySettings, QueueSettings, Silent, Delete, Hide, Send, Written),
         ignored={
-            PollerState: {"queue", "table", "log", "control", "chance", "token", "counts", "health", "quiet_until"},
+            PollerState: {
+                "queue",
+                "table",
+                "log",
+                "control",
+                "chance",
+                "token",
+                "counts",
+                "health",
+                "quiet_until",
+                "pace",
+                "cpu",
+            },
             Ledger: {"counts", "events", "rules", "news"},
             Delivery: {"tries", "message", "received_at", "size"},
             HandlerLink: {"pid", "slot", "heard_at", "service"},
@@ -92,11 +104,12 @@ def boot(scope: Scope, table: LeaseTable | None = None) -> Poller:
         chance=_chance,
         token=_token,
         health=Silent(),
+        pace=Silent(),
     )
     state.sqs.receiving = scope.polls
     dispatcher, heartbeater = Dispatcher(state), Heartbeater(state)
     settler = Settler(state, heartbeater.denied)
-    settler._linger = 0.0
+    settler._linger = dict.fromkeys(settler._linger, 0.0)
     return Poller(state, dispatcher, heartbeater, settler, Stopping(state, dispatcher))
 
 
@@ -125,7 +138,7 @@ def rest(poller: Poller) -> None:
         _keep(line, [one for one in line if one.seq in ledger.deliveries])
     for line in (ledger.line._line, ledger.line.suspects):
         _keep(line, [one for one in line if one.state not in (State.SETTLING, State.GONE)])
-    poller.dispatcher._deadlines_at = float("inf")
+    poller.dispatcher._watchman._due = float("inf")
     poller.settler._since = {}
     for gate in (poller.heartbeater._gate, *poller.settler._gates.values()):
         gate.quiet_until, gate.failures = 0.0, min(1, gate.failures)

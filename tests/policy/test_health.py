@@ -77,6 +77,9 @@ def test_every_kind_has_a_hint_and_a_number() -> None:
         (("NeverHeardOf",), "", None, FailureKind.TRANSIENT),
         (("NeverHeardOf",), "", True, FailureKind.INVALID),
         (("503",), "", None, FailureKind.TRANSIENT),
+        (("403",), "<html>", None, FailureKind.TRANSIENT),
+        (("404",), "<html>", None, FailureKind.TRANSIENT),
+        (("429",), "<html>", None, FailureKind.THROTTLED),
     ],
 )
 def test_errors_have_a_class(codes: tuple[str, ...], text: str, sender: bool | None, kind: FailureKind) -> None:

@@ -170,6 +170,18 @@ class TestDeathOfAHandler:
         assert build.settle_all(books, now=now) == [("send", "a"), ("delete", "a")]
         assert books.counts["dead_lettered"] == 1
 
+    def test_a_suspect_whose_lease_nobody_extends_starts_only_with_half_of_it(self) -> None:
+        """IAM denies the change of visibility: it would be cut off in the middle, so it is left to come again."""
+        for now, starts in ((1.0, True), (build.VISIBILITY * 0.6, False)):
+            books = build.ledger()
+            (a,) = build.receive(books, build.message("a"))
+            build.dispatch(books)
+            books.hiding_denied = True
+            outcomes.died(books, 1, {a.seq}, death=outcomes.Death(why="signal 9"), now=0.0, chance=0.0)
+            books.tick(now)
+            assert bool(outcomes.take_suspect(books, 1, now=now)) is starts
+            assert (a.state is State.SETTLING) is not starts
+
     def test_several_running_are_suspects_and_none_is_charged(self) -> None:
         """Each runs alone next; only a death alone counts."""
         books = build.ledger()
@@ -180,6 +192,27 @@ class TestDeathOfAHandler:
         assert (a.crashes, b.crashes) == (0, 0)
         one, other = outcomes.take_suspect(books, 2, now=1.0), outcomes.take_suspect(books, 3, now=1.0)
         assert sorted(build.names([*one, *other])) == ["a", "b"]
+
+    def test_who_ran_beside_a_hung_message_pays_nothing(self) -> None:
+        """No suspect, no attempt, no backoff: first in line again. The hung one is a retry."""
+        books = build.ledger()
+        build.receive(books, *[build.message(name) for name in "abc"])
+        a, b, c = build.dispatch(books)
+        death = outcomes.Death(overdue=True, why="handler_timeout")
+        running = {a.seq, b.seq, c.seq}
+        outcomes.died(books, 1, running, death=death, now=1.0, chance=0.5, in_time={b.seq, c.seq})
+        assert (a.state, a.attempts) == (State.SETTLING, 1)
+        assert [(one.state, one.attempts, one.suspect) for one in (b, c)] == [(State.READY, 0, False)] * 2
+        assert build.names(build.dispatch(books, 2, now=1.0)) == ["b", "c"]
+
+    def test_time_left_excuses_nobody_from_a_crash(self) -> None:
+        """Any of them may have done it."""
+        books = build.ledger()
+        build.receive(books, build.message("a"), build.message("b"))
+        a, b = build.dispatch(books)
+        running = {a.seq, b.seq}
+        outcomes.died(books, 1, running, death=outcomes.Death(why="signal 11"), now=1.0, chance=0.5, in_time=running)
+        assert a.suspect and b.suspect  # noqa: PT018 - one fact
 
     def test_a_death_that_we_caused_charges_nobody(self) -> None:
         """Recycling, drain and hurry."""

@@ -12,6 +12,7 @@ from tests.poller.world import World
 from worker.message import Kind
 from worker.policy.failures import FailureKind
 from worker.policy.requests import Hide, Receive
+from worker.protocol import ControlFrame
 
 ALL = ["ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"]
 
@@ -52,8 +53,24 @@ def test_receives_that_fail_have_a_state_and_recover(
     done = 0
     while done < 50 and world.clock.now < start + 60:
         done += work_off(world, seconds=1.0)
-    assert world.clock.now - start <= 35
+    assert world.clock.now - start <= 31, "looked at every second"
     assert world.state.health.worst[0] is None
+
+
+@pytest.mark.parametrize("wait", [1.0, 10.0, 20.0])
+@pytest.mark.parametrize("healed", [600.0 + 2.7 * place for place in range(12)])
+def test_a_receive_that_hangs_while_the_endpoint_heals_delays_nothing_beyond_30_s(
+    worlds: Callable[..., World], wait: float, healed: float
+) -> None:
+    """Whenever that is: the hang of a last receive and one more backoff are within them."""
+    world = worlds(wait=wait)
+    world.fault(action="ReceiveMessage", effect="black_hole", when="before", until=healed)
+    world.run(healed, step=0.5)
+    world.send("a")
+    start = world.clock.now
+    while not world.ledger.counts["received"] and world.clock.now < start + 60:
+        world.run(0.5, step=0.1)
+    assert world.clock.now - start <= 30
 
 
 @pytest.mark.parametrize("effect", ["throttle", "unavailable", "drop"])
@@ -81,6 +98,56 @@ def test_beats_that_fail_now_and_then_lose_no_lease(worlds: Callable[..., World]
     world.run(600.0, step=0.25)
     assert world.ledger.counts["lost"] == 0
     assert world.ledger.counts["received"] == world.ledger.counts["released"] + len(world.ledger.deliveries)
+
+
+def test_receives_give_way_while_beats_fail(worlds: Callable[..., World]) -> None:
+    """What waits in the line loses lease time: only what can start now is received, till beats get through again."""
+    world = worlds(visibility_timeout=30.0, handler_timeout=10_000.0)
+    world.send("long")
+    world.run(0.3)
+    world.handlers[0].read()
+    world.handlers[0].start()
+    world.fault(action="ChangeMessageVisibilityBatch", effect="throttle", until=25)
+    world.run(11.0)
+    before = world.loop.dispatcher.target()
+    assert before == 1, "as many as there are places"
+    world.send(*[f"{n}" for n in range(100)])
+    world.run(5.0)
+    assert len(world.ledger.deliveries) <= 1 + 10
+    world.run(20.0)
+    assert world.state.beats_fail is False
+    assert world.loop.dispatcher.target() >= 10
+    assert world.ledger.counts["lost"] == 0
+
+
+def test_beats_that_fail_no_more_because_nothing_is_held_hold_nothing_up(worlds: Callable[..., World]) -> None:
+    """No beat is due then, so none could show that they get through again."""
+    world = worlds(visibility_timeout=30.0)
+    world.send("a")
+    world.run(0.3)
+    world.handlers[0].read()
+    world.handlers[0].start()
+    world.fault(action="ChangeMessageVisibilityBatch", effect="unavailable")
+    world.run(11.0)
+    assert world.state.beats_fail
+    world.handlers[0].finish()
+    world.run(2.0)
+    assert not world.ledger.deliveries
+    assert not world.state.beats_fail
+
+
+def test_receives_give_way_while_deletes_fail(worlds: Callable[..., World]) -> None:
+    """Acks that nobody confirms fill the lease table: beyond some hundreds nothing new is received."""
+    world = worlds(visibility_timeout=30.0)
+    world.fault(action="DeleteMessageBatch", effect="unavailable", until=60)
+    world.send(*[f"{n}" for n in range(1000)])
+    done = work_off(world, seconds=30.0)
+    assert done < 400
+    assert len(world.ledger.deliveries) < 400
+    done += work_off(world, seconds=60.0)
+    assert done == 1000
+    assert world.depth() == (0, 0)
+    assert world.ledger.counts["lost"] == 0
 
 
 def test_failing_calls_are_few_however_many_messages_wait(worlds: Callable[..., World]) -> None:
@@ -150,7 +217,22 @@ class TestDeniedVisibility:
         world.run(0.5)
         world.handlers[0].read()
         (parcel,) = world.handlers[0].inbox
-        assert parcel.expires <= world.clock.now + 30.0
+        assert parcel.expires <= world.clock.now + 30.0 - 2.0
+
+    def test_who_started_before_the_denial_was_met_is_stopped_too(self, worlds: Callable[..., World]) -> None:
+        """Its deadline is later than its lease; the order says that no `message.extend` counts."""
+        world = worlds(visibility_timeout=30.0, handler_timeout=300.0)
+        self.deny(world)
+        world.send("first")
+        world.run(0.3)
+        world.handlers[0].read()
+        world.handlers[0].start()
+        world.run(25.0, step=0.1)
+        assert world.orders() == []
+        world.run(2.5, step=0.1)
+        (order,) = world.orders()
+        assert (order.kind, order.header["lease"]) == (ControlFrame.OVERDUE, True)
+        assert world.ledger.counts["lost"] == 0
 
     def test_it_heals_when_the_policy_is_mended(self, worlds: Callable[..., World]) -> None:
         """Tried again once a minute."""

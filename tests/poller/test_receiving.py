@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from tests.poller.test_way import work_off
 from tests.poller.world import World
 from worker.policy.watch import stuck
 
@@ -52,3 +55,12 @@ def test_a_receive_that_never_comes_back_is_noticed(worlds: Callable[..., World]
     assert verdict(world) == ""
     world.run(30.0, step=0.5)
     assert "no completed receive" in verdict(world)
+
+
+@pytest.mark.parametrize("fit", [1, 2, 9, 32])
+def test_bodies_as_large_as_the_whole_line_are_received_all_the_same(worlds: Callable[..., World], fit: int) -> None:
+    """Few fit at a time: a poller that waited for room for half a line of them waited for ever."""
+    world = worlds(ready_bytes=fit * 50_000, handlers=2)
+    world.send(*[f"{number:_<50000}" for number in range(30)])
+    assert work_off(world, seconds=20.0) == 30
+    assert world.depth() == (0, 0)

@@ -228,6 +228,21 @@ class TestFifo:
         assert receives[0].attempt == receives[1].attempt != ""
         assert [parcel.body for parcel in (world.handlers[0].read() and world.handlers[0].inbox)] == [b"a"]
 
+    def test_what_a_killed_poller_was_about_to_receive_comes_to_its_successor(
+        self, worlds: Callable[..., World]
+    ) -> None:
+        """The attempt id lies in the lease table: SQS gives the same messages again, and no timeout has to pass."""
+        world = worlds(fifo=True, round_trip=0.5, visibility_timeout=60.0)
+        world.send("a", "b", group="g")
+        world.run(0.2)
+        assert world.depth() == (0, 2), "they are on their way"
+        world.kill_poller()
+        world.run(2.0)
+        receives = [one for one in world.sqs.requests if isinstance(one, Receive)]
+        assert receives
+        assert world.ledger.counts["received"] == 2
+        assert [parcel.body for parcel in (world.handlers[0].read() and world.handlers[0].inbox)] == [b"a"]
+
 
 class TestSuccessor:
     """SIGKILL of the poller: what its successor makes of the lease table and the handlers."""
@@ -246,6 +261,26 @@ class TestSuccessor:
         world.run(0.3)
         assert world.depth() == (0, 0)
         assert world.ledger.counts["received"] == 0
+
+    def test_beats_go_on_at_once_whatever_the_handlers_do(self, worlds: Callable[..., World]) -> None:
+        """C code that keeps the GIL, or SIGSTOP: no hello comes, and none is needed."""
+        world = worlds(handlers=3, visibility_timeout=30.0)
+        world.send("a", "b", "c")
+        world.run(0.3)
+        for handler in world.handlers:
+            handler.read()
+            handler.start()
+        for handler in world.handlers:
+            handler.close()
+        world.close_poller()
+        world.start_poller(expected={handler.uid for handler in world.handlers})
+        world.settle()
+        (beat,) = world.sqs.requests
+        assert isinstance(beat, Hide)
+        assert len(beat.entries) == 3
+        world.run(200.0, step=0.5)
+        assert world.ledger.counts["lost"] == 0
+        assert all(isinstance(one, Hide) for one in world.sqs.requests), "no receive for handlers that do not answer"
 
     def test_an_ack_that_died_in_the_stream_is_read_from_the_ring(self, worlds: Callable[..., World]) -> None:
         """The handler function does not run again."""

@@ -12,8 +12,10 @@ from worker.leases import LeaseTable
 from worker.message import Kind
 from worker.policy.ledger import Ledger
 from worker.policy.rules import Rules
+from worker.policy.silence import Silence
 from worker.poller.adoption import adopt
 from worker.poller.links import HandlerLink
+from worker.poller.lookout import Lookout
 from worker.poller.loop import PollerLoop
 from worker.poller.state import PollerState
 from worker.protocol import Outcome, StreamFrame, read_messages, send_outcomes
@@ -21,6 +23,7 @@ from worker.settings import QueueSettings, RetrySettings
 from worker.slots import ChildState, HandlerSlot, PollerSlot
 from worker.telemetry import Log
 from worker.testing.simulated_sqs import Clock, SimulatedServer, SimulatedSqs
+from worker.testing.sqs_server import limits
 from worker.testing.sqs_server.faults import rule
 
 
@@ -30,8 +33,9 @@ class PlayedHandler:
     def __init__(self, world: World, uid: int) -> None:
         self.world = world
         self.uid = uid
-        self.memory = mmap.mmap(-1, HandlerSlot.size(1))
-        self.slot = HandlerSlot(self.memory, 1)
+        self.places = world.settings.places
+        self.memory = mmap.mmap(-1, HandlerSlot.size(self.places))
+        self.slot = HandlerSlot(self.memory, self.places)
         self.slot.tell(pid=os.getpid(), state=ChildState.READY)
         self.inbox: list[Any] = []
         self.frames: list[Frame] = []
@@ -47,7 +51,7 @@ class PlayedHandler:
             self.uid,
             pid=os.getpid(),
             channel=Channel(theirs),
-            slot=HandlerSlot(self.memory, 1),
+            slot=HandlerSlot(self.memory, self.places),
             now=self.world.clock.now,
         )
         self.world.loop.dispatcher.attach(self.link, self.world.clock.now)
@@ -76,6 +80,14 @@ class PlayedHandler:
         parcel = self.inbox[0]
         self.slot.start(0, parcel.seq, now=self.world.clock.now, deadline=self.world.clock.now + 300)
         return str(parcel.id)
+
+    def start_all(self, *deadlines: float) -> list[str]:
+        """Start the oldest messages, one for each deadline (seconds from now); gives their bodies."""
+        now = self.world.clock.now
+        started = self.inbox[: len(deadlines)]
+        for place, (parcel, deadline) in enumerate(zip(started, deadlines, strict=True)):
+            self.slot.start(place, parcel.seq, now=now, deadline=now + deadline)
+        return [parcel.body.decode() for parcel in started]
 
     def finish(self, kind: Kind = Kind.ACK, *, tell: bool = True, **outcome: Any) -> None:
         """The oldest message has an outcome."""
@@ -110,11 +122,13 @@ class World:
         dead_letter: bool = True,
         round_trip: float = 0.005,
         handlers: int = 1,
+        in_flight_limit: int = limits.IN_FLIGHT,
         **queue: Any,
     ) -> None:
         self.clock = Clock()
         self.random = random.Random(7)
-        self.server = SimulatedServer(self.clock, chance=self.random.random)
+        self.in_flight_limit = in_flight_limit
+        self.server = SimulatedServer(self.clock, chance=self.random.random, in_flight_limit=in_flight_limit)
         suffix = ".fifo" if fifo else ""
         attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
         self.dlq = self.server.call("CreateQueue", QueueName=f"dlq{suffix}", Attributes=attributes)["QueueUrl"]
@@ -129,8 +143,13 @@ class World:
         self.epoch = 0
         self.handlers: list[PlayedHandler] = []
         self.start_poller(expected=set())
-        self.handlers += [PlayedHandler(self, uid) for uid in range(1, handlers + 1)]
+        for _ in range(handlers):
+            self.add_handler()
         self.settle()
+
+    def add_handler(self) -> None:
+        """One more handler process is ready."""
+        self.handlers.append(PlayedHandler(self, len(self.handlers) + 1))
 
     def start_poller(self, *, expected: set[int]) -> None:
         """A poller, or its successor, on the same lease table."""
@@ -158,6 +177,7 @@ class World:
         )
         self.slot = PollerSlot(mmap.mmap(-1, PollerSlot.size()))
         self.loop = PollerLoop(self.state, self.slot)
+        self.loop.lookout = Lookout(self.state, Silence(limit=self.in_flight_limit))
         adopt(self.ledger, table, handlers=expected, now=self.clock.now)
 
     def kill_poller(self) -> None:

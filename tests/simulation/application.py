@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
@@ -23,6 +23,28 @@ WISHES = {"ack": 80, "forward": 8, "reject": 5, "poison": 2, "exit": 2, "hang": 
 TAKES = {0.002: 50, 0.05: 25, 0.5: 15, 5.0: 7, 20.0: 2}
 FAILURES = {0: 84, 1: 10, 3: 3, 6: 2}
 PADDING = {0: 95, 3_000: 4, 200_000: 1}
+#: Where a message that asks to be rejected has no dead-letter queue to go to, it does so that often.
+REJECTED_FIRST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What the messages of one world are like: a world of one sort finds what an average of all sorts does not."""
+
+    wishes: dict[str, int] = field(default_factory=lambda: WISHES)
+    takes: dict[float, int] = field(default_factory=lambda: TAKES)
+    failures: dict[int, int] = field(default_factory=lambda: FAILURES)
+
+
+#: By name; their names are drawn.
+MIXES = {
+    "ordinary": Mix(),
+    "quick": Mix({"ack": 90, "forward": 5, "reject": 5}, {0.002: 80, 0.05: 20}, {0: 1}),
+    "slow": Mix(takes={0.5: 40, 5.0: 30, 20.0: 8}),
+    "retries": Mix({"ack": 90, "forward": 5, "reject": 5}, failures={0: 30, 1: 40, 3: 20, 6: 10}),
+    "sends": Mix({"ack": 20, "forward": 45, "reject": 35}),
+    "deaths": Mix({"ack": 60, "poison": 12, "exit": 16, "hang": 6, "deaf": 6}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +62,13 @@ class Order:
         return orjson.dumps([self.number, self.do, self.takes, self.failures, "x" * self.padding]).decode()
 
 
-def draw(chance: random.Random, count: int) -> list[Order]:
+def draw(chance: random.Random, count: int, *, mix: Mix) -> list[Order]:
     """Orders 0 to count - 1."""
 
     def one(weights: dict[T, int]) -> T:
         return chance.choices(list(weights), list(weights.values()))[0]
 
-    return [Order(number, one(WISHES), one(TAKES), one(FAILURES), one(PADDING)) for number in range(count)]
+    return [Order(number, one(mix.wishes), one(mix.takes), one(mix.failures), one(PADDING)) for number in range(count)]
 
 
 def read(body: bytes) -> Order:
@@ -77,10 +99,11 @@ class Run:
 class Application:
     """One for the whole world: the effect log is on no machine."""
 
-    def __init__(self, chance: random.Random, *, forward_to: str) -> None:
+    def __init__(self, chance: random.Random, *, forward_to: str, dead_letters: bool) -> None:
         self.runs: list[Run] = []
         self._chance = chance
         self._forward_to = forward_to
+        self._mercy = 1_000_000 if dead_letters else REJECTED_FIRST
         self._starts: dict[int, int] = {}
 
     def handle(self, process: HandlerProcess, message: Message) -> Forward | None:
@@ -115,7 +138,7 @@ class Application:
         process.sleep(before)
         if chance.random() < 0.1:
             self._extend(message)
-        if order.do == "poison":
+        if order.do == "poison" and starts <= self._mercy:
             process.die()
         if order.do == "exit" and starts <= 1:
             raise SystemExit(0)
@@ -126,7 +149,7 @@ class Application:
                 process.sleep(FOR_EVER)
         if starts <= order.failures:
             self._fail()
-        if order.do == "reject":
+        if order.do == "reject" and starts <= self._mercy:
             raise Reject("told to")
         run.effect = process.hub.now
         process.hub.tell(f"{run} effect")

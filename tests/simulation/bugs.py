@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from worker.handler.stream import Stream
 from worker.message import Kind
@@ -18,22 +16,31 @@ from worker.poller import boot
 from worker.poller.dispatcher import Dispatcher
 from worker.poller.settler import Settler
 from worker.poller.stopping import Stopping
+from worker.supervisor import stopping
 from worker.supervisor.processes import Processes
+from worker.supervisor.tree import Budget, QueueSet
+
+if TYPE_CHECKING:
+    import pytest  # a pool of the chaos runs takes these bugs as well, and has no pytest
 
 #: Puts a bug in.
-Put = Callable[[pytest.MonkeyPatch], None]
-KILLS = ("handler killed", "poller killed")
+Put = Callable[["pytest.MonkeyPatch"], None]
+KILLS = ("handler killed", "poller killed", "several killed")
+POLLER, RELEASING, DUPLICATES = ("poller killed",), ("poller killed releasing",), ("server: duplicate",)
+#: Calls whose answers say that they were not obeyed, or that say nothing.
+REFUSALS = ("server: fail_entries", "server: omit_entries", "server: unavailable", "server: drop")
 _DELETE = Settlement(Action.DELETE, Kind.ACK)
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """`faults` are those that bring it to light, of which none may be needed; `fifo` the kind of queue."""
+    """`faults` and the `mix` of messages bring it to light, where some are needed; `fifo` is the kind of queue."""
 
     name: str
     put: Put
     fifo: bool = False
     faults: tuple[str, ...] = ()
+    mix: str = ""
 
 
 def _instead(owner: Any, name: str, function: Any) -> Put:
@@ -133,8 +140,15 @@ def _forgets_what_it_told(original: Any) -> Any:
     return attach
 
 
-def _no_delivery(*_: Any, **__: Any) -> list[Any]:
-    return []
+def _never_sent(original: Any) -> Any:
+    """Beats fall due, and nobody sends them."""
+
+    def due(ledger: Ledger, now: float, *, most: int) -> list[Any]:
+        for delivery, _ in original(ledger, now, most=most):
+            delivery.calling = False
+        return []
+
+    return due
 
 
 def _deaf_to_deaths(original: Any) -> Any:
@@ -152,6 +166,15 @@ def _released_twice(original: Any) -> Any:
     return adopted
 
 
+def _killed_at_once(original: Any) -> Any:
+    """What is to drain gets no time."""
+
+    def retire(queue_set: QueueSet, times: Budget) -> None:
+        original(queue_set, replace(times, kill_at=0.0))
+
+    return retire
+
+
 def _nothing(*_: Any, **__: Any) -> None:
     """Instead of what should be done."""
 
@@ -159,24 +182,41 @@ def _nothing(*_: Any, **__: Any) -> None:
 BUGS: Iterable[Bug] = (
     Bug("early delete", _around(outcomes, "_dispatch", _and_then(lambda ledger, one: ledger.settle(one, _DELETE)))),
     Bug("done before it ran", _around(outcomes, "_dispatch", _and_then(Ledger.remember)), faults=KILLS),
-    Bug("Failed is not read", _around(Settler, "answered", _all_confirmed), faults=("server",)),
-    Bug("lease dropped before the delete", _around(Ledger, "begin", _gone_at_the_call), faults=("server",)),
+    Bug("Failed is not read", _around(Settler, "answered", _all_confirmed), faults=("server: fail_entries",)),
+    Bug("lease dropped before the delete", _around(Ledger, "begin", _gone_at_the_call), faults=REFUSALS),
     Bug("several of a group at once", _around(GroupLine, "add", _all_may_start), fifo=True),
     Bug("a group goes on behind a retry", _around(Ledger, "wait", _waits_aside), fifo=True),
-    Bug("a newer receipt replaces the older", _instead(arrivals, "_parked", _newest_replaces), faults=("server",)),
+    Bug(
+        "a newer receipt replaces the older",
+        _instead(arrivals, "_parked", _newest_replaces),
+        faults=("server: duplicate",),
+    ),
     Bug("exit before the flush", _instead(Stopping, "step", _exits_at_once)),
-    Bug("no heartbeats", _instead(beats, "due", _no_delivery)),
+    Bug("no heartbeats", _around(beats, "due", _never_sent)),
     Bug("the ring is not read", _instead(Dispatcher, "_hear_ring", _nothing), faults=KILLS),
     Bug(
         "an outcome of an older start counts",
         _instead(Dispatcher, "_current", lambda *_: True),
         fifo=True,
-        faults=("poller killed",),
+        faults=POLLER,
+        mix="retries",
     ),
     Bug("a death is an ack", _instead(outcomes, "died", _deaths_are_acks), faults=("handler killed",)),
+    Bug("a reload kills what runs", _around(stopping, "retire", _killed_at_once), faults=("reload",), mix="slow"),
+    Bug("no quarantine", _instead(outcomes, "CRASHES", 1_000_000), mix="deaths"),
     Bug("a reject is a delete", _instead(outcomes, "_reject", _rejects_are_deleted)),
-    Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=("poller killed",)),
-    Bug("outcomes are told once", _around(Stream, "attach", _forgets_what_it_told), faults=("poller killed",)),
+    Bug("a successor adopts nothing", _instead(boot, "adopt", lambda *_, **__: 0), faults=POLLER),
+    Bug(
+        "outcomes are told once",
+        _around(Stream, "attach", _forgets_what_it_told),
+        faults=POLLER,
+        mix="sends",
+    ),
     Bug("deaths are not told to pollers", _around(Processes, "send", _deaf_to_deaths), faults=("handler killed",)),
-    Bug("a release is made twice", _around(arrivals, "adopted", _released_twice), faults=("poller killed",)),
+    Bug(
+        "a release is made twice",
+        _around(arrivals, "adopted", _released_twice),
+        faults=RELEASING,
+        mix="retries",
+    ),
 )

@@ -33,9 +33,9 @@ class SimulatedChannel(Channel):
         process.on_death.append(self.close)
 
     def send(self, kind: int, header: Any, blobs: Any = (), *, fds: tuple[int, ...] = ()) -> None:
-        self._process.point()
+        self._process.point("frame")
         super().send(kind, header, blobs, fds=fds)
-        self._process.point()
+        self._process.point("frame")
 
 
 class SimulatedSelector:
@@ -173,7 +173,7 @@ class SimulatedStreamThread(StreamThread):
         self.on_lend(self._lent)
 
     def reclaim(self) -> None:
-        self._process.point()
+        self._process.point("reclaim")
         self.lent = self.talking = False
         super().reclaim()
 
@@ -186,29 +186,29 @@ class FragileTable(LeaseTable):
     on_release: Callable[[str], None]
 
     def add(self, **record: Any) -> int:
-        self.hub.point()
+        self.hub.point("add")
         place = super().add(**record)
         self.on_add(record["receipt"])
         return place
 
     def dispatch(self, place: int, handler: int) -> None:
-        self.hub.point()
+        self.hub.point("dispatch")
         super().dispatch(place, handler)
-        self.hub.point()
+        self.hub.point("dispatch")
 
     def ready(self, place: int, *, attempts: int, crashes: int) -> None:
-        self.hub.point()
+        self.hub.point("ready")
         super().ready(place, attempts=attempts, crashes=crashes)
 
     def settle(self, place: int, kind: int) -> None:
-        self.hub.point()
+        self.hub.point("settle")
         super().settle(place, kind)
         if kind == Kind.RETRY:
             self.on_release(self._read(place).receipt)
-        self.hub.point()
+        self.hub.point("settle")
 
     def remove(self, place: int) -> None:
-        self.hub.point()
+        self.hub.point("remove")
         super().remove(place)
 
 
@@ -220,16 +220,16 @@ class FragileSlot(HandlerSlot):
     on_finish: Callable[[], None]
 
     def start(self, place: int, seq: int, **fields: Any) -> None:
-        self.hub.point()
+        self.hub.point("start")
         super().start(place, seq, **fields)
         self.on_start(place)
-        self.hub.point()
+        self.hub.point("start")
 
     def finish(self, place: int, seq: int, **fields: Any) -> None:
-        self.hub.point()
+        self.hub.point("finish")
         super().finish(place, seq, **fields)
         self.on_finish()
-        self.hub.point()
+        self.hub.point("finish")
 
 
 class TracingLog(Log):

@@ -18,7 +18,7 @@ START = 1000.0
 #: Seconds that one slice of a process takes at least and at most.
 CPU = (0.00002, 0.0002)
 #: Slices of all processes in one world. A loop that never rests has to end, and it is a bug.
-MOST_SLICES = 400_000
+MOST_SLICES = 100_000
 
 
 class Killed(SystemExit):
@@ -87,10 +87,10 @@ class Hub:
             if machine is None or process.machine is machine:
                 process.look()
 
-    def point(self) -> None:
-        """The running process is about to do something that others can see: it may be killed just here."""
+    def point(self, deed: str) -> None:
+        """The running process is about to do something that others can see, or just did: it may be killed here."""
         if self.running is not None:
-            self.running.point()
+            self.running.point(deed)
 
 
 class Process:
@@ -104,6 +104,7 @@ class Process:
         self.status = 0  #: as wait() tells it
         self.stopped = False
         self.fuse: int | None = None  #: points to pass before it is killed
+        self.aim = ""  #: only points of this deed burn the fuse; nothing: all do
         self.started_at = hub.now
         self.on_death: list[Callable[[], None]] = []
         self._greenlet = greenlet(lambda: body(self), hub.main)
@@ -131,15 +132,15 @@ class Process:
         hub.main.switch()
         self._ready = None
 
-    def point(self) -> None:
+    def point(self, deed: str) -> None:
         """Die here if the fuse has burnt down."""
-        if self.fuse is not None:
+        if self.fuse is not None and self.aim in ("", deed):
             self.fuse -= 1
             if self.fuse < 0:
                 self.fuse = None
                 self.prepare_kill()
                 self.status = 9
-                self.hub.tell(f"{self.name} killed at a point")
+                self.hub.tell(f"{self.name} killed at a point: {deed}")
                 raise Killed
 
     # --- outside of it

@@ -9,14 +9,23 @@ from dataclasses import dataclass, field
 NOTICED = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A call that gives a message back has left."""
+
+    at: float
+    connection: int
+
+
 @dataclass(slots=True)
 class Journal:
     """What the network saw: a sequence and the number of a receive name a receipt, as in the server's events."""
 
     clock: Callable[[], float]
     known: dict[str, float] = field(default_factory=dict)  #: till when pollers knew that they had it
-    owned: set[str] = field(default_factory=set)  #: written into a lease table
+    owned: dict[str, float] = field(default_factory=dict)  #: when they were written into a lease table
     hidden: dict[str, float] = field(default_factory=dict)  #: when they were given back first
+    releases: dict[str, list[Release]] = field(default_factory=dict)  #: the calls that gave them back
 
     def leased(self, receipt: str, until: float) -> None:
         """A poller has read that it has this message until then: a receive's answer, or a heartbeat's."""
@@ -27,7 +36,12 @@ class Journal:
 
     def recorded(self, receipt: str) -> None:
         """A poller has written it into its lease table: from here on somebody knows of it."""
-        self.owned.add(label(receipt))
+        self.owned.setdefault(label(receipt), self.clock())
+
+    def released(self, receipt: str, connection: int) -> None:
+        """A poller asks to have a message shown again, now or later; no heartbeat."""
+        self.hid(receipt)
+        self.releases.setdefault(label(receipt), []).append(Release(self.clock(), connection))
 
     def hid(self, receipt: str) -> None:
         """A poller gives a message back, or has written down that it does; no heartbeat."""

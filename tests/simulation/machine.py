@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -63,6 +65,8 @@ class Machine:
         self.children: dict[int, Child] = {}
         self.unreaped: list[Child] = []
         self.replaced = False  #: another one has been started in its place
+        self.starved_until = 0.0  #: it has no process to give
+        self.broken_until = float("-inf")  #: its application does not start
         self.must_be_clean = False  #: it was stopped when nothing was wrong any more
         self._pollers_died = False  #: other than by their own exit
         self.supervisor = Process(world.hub, f"{name} supervisor", partial(supervise, machine=self), machine=self)
@@ -73,18 +77,21 @@ class Machine:
             settings=settings,
             outside=self.processes,
             log=TracingLog(world.hub, f"{name} supervisor"),
-            read_settings=lambda: settings,
+            read_settings=self._read_settings,
             pid=world.new_pid(),
             started_at=world.hub.now,
         )
         self._signals: list[int] = []
+        self._file: int | None = 0
         self.supervisor.on_death.append(self._orphan)
         self.supervisor.start(0.0)
 
     # --- what the supervisor asks of the system
 
     def spawn(self, role: str, control_fd: int) -> int:
-        """A child process; returns its pid."""
+        """A child process; returns its pid. Raises OSError while there is none to give."""
+        if self.world.hub.now < self.starved_until:
+            raise BlockingIOError(errno.EAGAIN, "simulated: no process to give")
         world, pid = self.world, self.world.new_pid()
         kind = PollerProcess if role == Role.POLLER else HandlerProcess
         name = f"{self.name} {role} {pid}"
@@ -116,9 +123,27 @@ class Machine:
         del self.children[child.pid]
         if child.status and isinstance(child, PollerProcess):
             self._pollers_died = True
-            self.world.incidents.append(Incident("poller down", self.world.hub.now, machine=self.name))
+            down = Incident("poller down", self.world.hub.now, machine=self.name, what=child.place)
+            self.world.incidents.append(down)
         if self.supervisor.alive:
             self.unreaped.append(child)
+
+    def edit(self, handlers: int | None) -> None:
+        """The config file says another number of handlers; 0: as before, None: it is wrong."""
+        self._file = handlers
+
+    def _read_settings(self) -> Settings:
+        if self._file is None:
+            raise ValueError("simulated: the config is wrong")
+        if not self._file:
+            return self.settings
+        queue = replace(self.settings.queues[0], handlers=self._file)
+        return replace(self.settings, queues=(queue,))
+
+    def heal(self) -> None:
+        """Nothing is wrong with it any more."""
+        self.starved_until = 0.0
+        self.broken_until = float("-inf")
 
     def _orphan(self) -> None:
         """The supervisor is gone: handlers die with it (PDEATHSIG), pollers see the end of their control sockets."""

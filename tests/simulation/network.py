@@ -64,12 +64,14 @@ class Line(SimulatedSqs):
     def start(self, request: Request, token: object) -> None:
         """The request leaves; it may be the last thing that its process does."""
         hub = self._hub
-        hub.point()
+        release = isinstance(request, Hide) and not isinstance(token, Beat)
+        deed = "release" if release else kind_of(request)
+        hub.point(deed)
         call = Call(request, token, hub.now)
         flight = Flight(call, kind_of(request), hub.now + self.timeout(request))
-        if isinstance(request, Hide) and not isinstance(token, Beat):
+        if isinstance(request, Hide) and release:
             for receipt, _ in request.entries:
-                self._journal.hid(receipt)
+                self._journal.released(receipt, self.connection)
         if isinstance(request, Receive):
             self.receiving += 1
         else:
@@ -77,7 +79,7 @@ class Line(SimulatedSqs):
         self._flights.append(flight)
         hub.after(self._half_trip(), lambda: self._depart(flight))
         hub.at(flight.deadline, self._look)
-        hub.point()
+        hub.point(deed)
 
     def _half_trip(self) -> float:
         low, high = ROUND_TRIP

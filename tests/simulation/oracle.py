@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.simulation.application import EXTENDED, Order, Run
-from tests.simulation.story import Assigned, Facts, Incident, Lapse, Story, by_group
+from tests.simulation.lapses import lapses
+from tests.simulation.story import Assigned, Facts, Lapse, Story, by_group
 
 #: Starts that end by death before a message is quarantined (policy.outcomes.CRASHES), as the promise says.
 DEATHS = 3
-#: Seconds that a call may take until it is given up, and till a beat that failed is tried again.
-LOST_CALL, AGAIN = 5.0, 1.0
-#: Seconds of grace where the rules speak of a third of the visibility timeout.
-SLACK = 1.0
-#: Effects of the fault plan whose victims wait for an answer in vain.
-SILENT = {"drop", "black_hole", "trickle", "delay"}
+#: Incidents of a machine whose poller may not hear what its handlers tell.
+UNHEARD = {"stuck", "poller stopped", "host suspended"}
+#: The cause of a duplicate that the handler function has itself.
+OVERRAN = "handler function overran its deadline"
 
 
 @dataclass(slots=True)
@@ -32,13 +31,19 @@ class Verdict:
     duplicates: Counter[str] = field(default_factory=Counter)  #: by cause
     lapses: Counter[str] = field(default_factory=Counter)
 
+    def nothing_failed(self) -> None:
+        """Then what was explained by a failure is a violation as well."""
+        causes = (*self.duplicates, *self.lapses)
+        self.violations += [f"{cause}, though nothing failed" for cause in causes if cause != OVERRAN]
 
-def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int) -> Verdict:
+
+def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int, dead_letters: bool) -> Verdict:
     """Hold every rule against the facts."""
     verdict = Verdict()
     stories = facts.stories.values()
     for story in stories:
-        verdict.violations += fate(story, orders[story.number], facts, attempts=attempts if fifo else 0)
+        wish = orders[story.number]
+        verdict.violations += fate(story, wish, attempts=attempts if fifo else 0, dead_letters=dead_letters)
         verdict.violations += settled_after_its_outcome(story)
         verdict.violations += duplicates(story, facts, verdict.duplicates)
         verdict.violations += lapses(story, facts, verdict.lapses)
@@ -52,13 +57,15 @@ def judge(facts: Facts, orders: dict[int, Order], *, fifo: bool, attempts: int) 
 # --- nothing is lost
 
 
-def fate(story: Story, wish: Order, facts: Facts, *, attempts: int) -> Iterator[str]:
+def fate(story: Story, wish: Order, *, attempts: int, dead_letters: bool) -> Iterator[str]:
     """Each message had its effect, or is in the dead-letter queue for a reason."""
     if story.deleted is None and story.redriven is None:
         yield f"message {story.number} is still in the queue"
-    wanted = wish.do not in ("reject", "poison")
+    wanted = wish.do not in ("reject", "poison") or not dead_letters
     done = any(run.effect is not None and run.outcome in ("ack", "forward") for run in story.runs)
-    if story.dead_lettered:
+    if story.dead_lettered and not dead_letters:
+        yield f"message {story.number} was dead-lettered, though no dead-letter queue is known"
+    elif story.dead_lettered:
         rejected = any(run.outcome == "reject" for run in story.runs)
         if not (rejected or story.deaths >= DEATHS or (attempts and _attempts(story) >= attempts)):
             yield f"message {story.number} was dead-lettered for no reason"
@@ -108,7 +115,9 @@ def _why_again(story: Story, before: Run, after: Run, facts: Facts) -> str:
         if before.outcome == "forward":
             return "handler died before its forward was read"
     if before.outcome == "overdue":
-        return "handler function overran its deadline"
+        return OVERRAN
+    if before.outcome == "forward" and _refused(facts, between=(before.started, after.started)):
+        return "its forward was refused for good"
     first, second = sorted((before.receives, after.receives))
     lapse = _lapse_between(story, story.given(first), story.given(second))
     if lapse is not None:
@@ -117,92 +126,16 @@ def _why_again(story: Story, before: Run, after: Run, facts: Facts) -> str:
     return "SQS gave it twice at once" if story.given_twice and story.group else ""
 
 
+def _refused(facts: Facts, *, between: tuple[float, float]) -> bool:
+    """Whether SQS may have said of a message that was to be sent that it will never take it."""
+    first, last = between
+    return any(one.kind == "sends refused" and one.start <= last and one.end >= first for one in facts.incidents)
+
+
 def _lapse_between(story: Story, first: Assigned | None, second: Assigned | None) -> Lapse | None:
     if first is None or second is None or first is second:
         return None
     return next((lapse for lapse in story.lapses if first.at <= lapse.at <= second.at), None)
-
-
-# --- leases are kept
-
-
-def lapses(story: Story, facts: Facts, causes: Counter[str]) -> Iterator[str]:
-    """Each lease that ran out had a poller that could not extend it, or had never heard of it."""
-    for lapse in story.lapses:
-        cause = "injected" if lapse.injected else _why_lapsed(story, lapse, facts)
-        if cause:
-            causes[cause] += 1
-        else:
-            yield f"the lease of message {story.number} ({lapse.receipt}) lapsed at {lapse.at - 1000:.3f}"
-
-
-def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
-    given = next((one for one in story.assigned if one.receipt == lapse.receipt), None)
-    if given is None:
-        return "second receipt"
-    if lapse.by:
-        return _why_overruled(story, lapse, facts)
-    if lapse.receipt not in facts.owned:
-        return _why_unheard(given, lapse, facts)
-    # What nobody has confirmed to a poller does not count for it: it gives up a lease that SQS still keeps for a while.
-    end = min(lapse.at, facts.known[lapse.receipt])
-    start = max(given.at, end - facts.visibility)
-    every = _disturbances(facts, facts.machines[given.connection])
-    hits = [one for one in every if one.end > start and one.start < end]
-    need = facts.visibility / 3 + SLACK
-    if any(one.kind in ("lost call", "stuck") for one in hits):
-        need = max(need, LOST_CALL + AGAIN + SLACK)
-    gap, free_from = 0.0, start
-    for one in sorted(hits, key=lambda one: one.start):
-        gap = max(gap, one.start - free_from)
-        free_from = max(free_from, one.end)
-    gap = max(gap, end - free_from)
-    return ", ".join(sorted({one.kind for one in hits})) if hits and gap < need else ""
-
-
-def _why_overruled(story: Story, lapse: Lapse, facts: Facts) -> str:
-    """Why a release by an older receipt hit the lease of a newer one; standard queues take any receipt."""
-    if any(other.receipt == lapse.by and other.at <= lapse.at for other in story.lapses):
-        return "released by a receipt that had lapsed"
-    sent = facts.hidden.get(lapse.by, lapse.at)
-    if lapse.at - sent > SLACK:
-        return "a release acted late"
-    older = next(one for one in story.assigned if one.receipt == lapse.by)
-    machine = facts.machines[older.connection]
-    for fault in facts.faults:
-        mine = facts.machines.get(fault["connection"]) == machine and fault["action"].startswith("Change")
-        if mine and sent <= fault["now"] <= lapse.at:
-            return "a release whose answer was lost was repeated"
-    return ""
-
-
-def _why_unheard(given: Assigned, lapse: Lapse, facts: Facts) -> str:
-    """Why no poller wrote down what SQS had given it."""
-    if facts.killed.get(facts.pollers[given.connection], float("inf")) < lapse.at:
-        return "the poller was killed before it had written it down"
-    machine = facts.machines[given.connection]
-    for fault in facts.faults:
-        # A rule hits a long poll when it is asked, and its answer, which comes with a message up to a wait later.
-        poll = fault["action"] == "ReceiveMessage" and fault["connection"] == given.connection
-        if poll and fault["now"] <= given.at <= fault["now"] + facts.wait + SLACK:
-            return "no room for duplicates" if fault["effect"] == "duplicate" else "the receive's answer was lost"
-    late = given.at + facts.wait + LOST_CALL
-    stuck = (
-        one
-        for one in facts.incidents
-        if one.machine == machine and one.start < late and one.end + facts.wait >= given.at
-    )
-    return next((f"the receive's answer was lost: {one.kind}" for one in stuck), "")
-
-
-def _disturbances(facts: Facts, machine: str) -> Iterator[Incident]:
-    """What kept a machine from extending a lease."""
-    yield from (one for one in facts.incidents if one.machine in ("", machine) and one.kind != "handler stopped")
-    for fault in facts.faults:
-        at = fault["now"]
-        if facts.machines.get(fault["connection"]) == machine and fault["action"] != "ReceiveMessage":
-            silent = fault["effect"] in SILENT
-            yield Incident("lost call", at, at + LOST_CALL + AGAIN) if silent else Incident("error", at, at + AGAIN)
 
 
 # --- nobody is killed for nothing
@@ -215,8 +148,7 @@ def hangs(facts: Facts) -> Iterator[str]:
         machine = handler.partition(" ")[0]
         long = any(run.handler == handler and _end(run, facts) - run.started >= EXTENDED for run in runs)
         excused = any(
-            one.what == handler or (one.machine == machine and one.kind in ("stuck", "poller stopped"))
-            for one in facts.incidents
+            one.what == handler or (one.machine == machine and one.kind in UNHEARD) for one in facts.incidents
         )
         if not (long or excused):
             yield f"{handler} was killed at {at - 1000:.3f} as overdue, and was not"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of the stream thread.
 LOOK = 0.020
-#: Seconds from exec to READY: boto3 and the queue for a poller, the import of the application for a handler.
+#: Seconds from exec to READY, at best: boto3 and the queue for a poller, the import of the application for a handler.
 POLLER_BOOT, HANDLER_BOOT = (0.2, 0.6), (0.05, 0.4)
 
 
@@ -63,7 +63,7 @@ class Child(Process):
         selector.register(self.control.fileno(), 1)
         selector.select()
         low, high = boot
-        self.wait(low + (high - low) * self.hub.chance.random())
+        self.wait((low + (high - low) * self.hub.chance.random()) * self.machine.world.plan.boots)
         return self.control.receive()
 
 
@@ -72,12 +72,14 @@ class PollerProcess(Child):
 
     line: Line
     selector: SimulatedSelector
+    place = ""  #: which of its set's pollers it is
 
     def run(self) -> int:
         setup, *early = self.first_frames(POLLER_BOOT)
         if self.control.closed:
             return os.EX_TEMPFAIL
         header, (slot_fd, table_fd, stacks_fd) = setup.header, setup.fds
+        self.place = f"poller {header['number']}"
         settings = from_json(header["settings"])
         slot, table = PollerSlot(platform.map_file(slot_fd)), FragileTable(platform.map_file(table_fd))
         journal = self.machine.world.journal
@@ -118,6 +120,8 @@ class HandlerProcess(Child):
         if self.control.closed:
             return os.EX_TEMPFAIL
         header, (slot_fd, stacks_fd) = setup.header, setup.fds
+        if self.hub.now < self.machine.broken_until:
+            return os.EX_SOFTWARE
         settings = from_json(header["settings"])
         queue = settings.queue(header["queue"])
         slot = FragileSlot(platform.map_file(slot_fd), header["concurrency"])

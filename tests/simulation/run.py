@@ -13,6 +13,7 @@ import hashlib
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ from tests.simulation.world import World
 CHUNK = 25
 #: Lines of a failing seed's history that are printed; --verbose prints all.
 SHOWN = 120
+#: What brings a failing world back.
+REPRODUCE = ".venv/bin/python -m tests.simulation.run"
 
 
 @dataclass(slots=True)
@@ -58,6 +61,8 @@ def simulate(seed: int, *, fifo: bool) -> Result:
         world.run()
     except Spinning as error:
         return Result(seed, fifo, [f"it never rests: {error}"], history(world), world.hub.now - START)
+    except Exception:  # noqa: BLE001 - the other worlds go on, and this one's seed is told
+        return Result(seed, fifo, [traceback.format_exc()], history(world), world.hub.now - START)
     verdict = world.verdict()
     return Result(
         seed,
@@ -165,12 +170,13 @@ def _parts(first: int, last: int, options: argparse.Namespace) -> Iterator[Resul
 def _report(console: Console, failed: list[Result], *, verbose: bool) -> None:
     for result in failed[:5]:
         lines = result.trace if verbose else result.trace[-SHOWN:]
-        console.print("\n".join(lines), markup=False, highlight=False)
-        console.print(f"[bold red]python -m tests.simulation.run {result.name}")
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"[bold red]{REPRODUCE} {result.name} --verbose", highlight=False, soft_wrap=True)
         for violation in result.violations:
-            console.print(violation, style="red", markup=False)
+            console.print(violation, style="red", markup=False, soft_wrap=True)
     for result in failed[5:]:
-        console.print(f"{result.name}: {result.violations[0]}", style="red", markup=False)
+        text = f"{REPRODUCE} {result.name}: {result.violations[0]}"
+        console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _summary(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 RECEIVE, DELETE, HIDE, SEND = (
@@ -13,12 +14,15 @@ RECEIVE, DELETE, HIDE, SEND = (
 )
 BATCHES = (DELETE, HIDE, SEND)
 #: Errors that SQS may answer to anything.
-ERRORS = ("InternalFailure", "ServiceUnavailable", "ExpiredToken", "KmsThrottled", "AccessDenied", "OverLimit")
+ERRORS = (
+    *("InternalFailure", "ServiceUnavailable", "ExpiredToken", "SignatureDoesNotMatch", "RequestTimeTooSkewed"),
+    *("KmsThrottled", "KmsDisabled", "AccessDenied", "OverLimit", "QueueDoesNotExist"),
+)
 
 
-def draw(chance: random.Random) -> tuple[dict[str, Any], str]:
+def draw(kind: str, chance: random.Random) -> tuple[dict[str, Any], str]:
     """Fields of a rule, and whether a lease may end by it long before its time: "refused", "denied" or nothing."""
-    fields = chance.choice(_KINDS)(chance)
+    fields = KINDS[kind](chance)
     fields.setdefault("action", chance.choice((RECEIVE, DELETE, HIDE, SEND, [RECEIVE, *BATCHES])))
     fields["until"] = chance.choice((0.5, 4.0, 15.0)) * chance.random() + 0.1
     fields["probability"] = chance.choice((0.3, 0.7, 1.0))
@@ -27,6 +31,12 @@ def draw(chance: random.Random) -> tuple[dict[str, Any], str]:
     if fields.get("shape") == "AccessDenied" and (fields["action"] == HIDE or HIDE in fields["action"]):
         return fields, "denied"
     return fields, "refused" if fields.get("sender_fault") else ""
+
+
+def refuses_sends(fields: dict[str, Any]) -> bool:
+    """Whether messages to be sent are refused for good, so that their sources are shown again after a while."""
+    final = fields.get("sender_fault") or fields.get("shape") in ("QueueDoesNotExist", "AccessDenied")
+    return bool(final) and (fields["action"] == SEND or SEND in fields["action"])
 
 
 def _when(chance: random.Random) -> str:
@@ -93,11 +103,38 @@ def _lapse(chance: random.Random) -> dict[str, Any]:
     return {"effect": "lapse", "messages": chance.randint(1, 3)}
 
 
+def _mangle(chance: random.Random) -> dict[str, Any]:
+    """Not the group, of which a FIFO queue never forgets to tell."""
+    member = chance.choice(("Body", "ReceiptHandle", "MD5OfBody"))
+    how = chance.choice(({"remove": [member]}, {"null": [member]}, {"add": {"Unheard": "of"}}))
+    return {"effect": "mangle", "action": RECEIVE, "of": "message", **how}
+
+
+def _storm(chance: random.Random) -> dict[str, Any]:
+    """The endpoint is down for everything."""
+    return {"effect": chance.choice(("unavailable", "throttle", "drop")), "action": [RECEIVE, *BATCHES]}
+
+
 def _empty(_: random.Random) -> dict[str, Any]:
     return {"effect": "empty", "action": RECEIVE}
 
 
-_KINDS = (
-    *(_throttle, _error, _unavailable, _drop, _black_hole, _html, _delay, _trickle),
-    *(_fail_entries, _fail_entries, _omit_entries, _wrong_md5, _duplicate, _lapse, _empty),
-)
+#: By the names under which they are drawn.
+KINDS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
+    "throttle": _throttle,
+    "error": _error,
+    "unavailable": _unavailable,
+    "drop": _drop,
+    "black_hole": _black_hole,
+    "html": _html,
+    "delay": _delay,
+    "trickle": _trickle,
+    "fail_entries": _fail_entries,
+    "omit_entries": _omit_entries,
+    "wrong_md5": _wrong_md5,
+    "duplicate": _duplicate,
+    "lapse": _lapse,
+    "empty": _empty,
+    "mangle": _mangle,
+    "storm": _storm,
+}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.application import Run, read
+from tests.simulation.journal import Release
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -55,6 +56,7 @@ class Story:
     number: int = -1
     assigned: list[Assigned] = field(default_factory=list)
     given_back: bool = False  #: the last change of its visibility was no heartbeat
+    overruled: str = ""  #: an older receipt by which its visibility was changed since it was given out
     lapses: list[Lapse] = field(default_factory=list)
     deleted: float | None = None
     redriven: float | None = None
@@ -83,10 +85,12 @@ class Facts:
     died: dict[str, float]  #: processes by name
     killed: dict[str, float]  #: those of them that did not end by themselves
     known: dict[str, float]  #: receipts: till when pollers knew that they had them
-    owned: set[str]  #: receipts in a lease table
+    owned: dict[str, float]  #: receipts: when they were written into a lease table
     hidden: dict[str, float]  #: receipts: when a poller first gave them back
+    releases: dict[str, list[Release]]  #: receipts: the calls that gave them back
     machines: dict[int, str]  #: by connection
     pollers: dict[int, str]  #: by connection: names of processes
+    places: dict[int, str]  #: by connection: which of its set's pollers it is
     overdue: list[tuple[str, float]]  #: handlers that were killed for a message past its deadline
     visibility: float
     wait: float
@@ -120,7 +124,7 @@ class Reader:
         receipt = event.get("receipt", "")
         if kind == "assign":
             story.assigned.append(Assigned(at, receipt, event["receives"], event["connection"]))
-            story.given_back = False
+            story.given_back, story.overruled = False, ""
         elif kind == "visibility" and event["outcome"] == "done":
             self._changed(story, event)
         elif kind == "expire":
@@ -129,6 +133,8 @@ class Reader:
             kept = not story.given_back and self._hidden.get(receipt, float("inf")) > when
             if injected or kept:
                 story.lapses.append(Lapse(when, receipt, injected))
+            elif story.overruled:
+                story.lapses.append(Lapse(when, receipt, by=story.overruled))
         elif kind == "delete" and event["outcome"] == "done":
             story.deleted = at
         elif kind == "redrive":
@@ -139,7 +145,11 @@ class Reader:
         sequence, _, number = event["receipt"].partition(".")
         by, at = f"{sequence}.{event['number']}", event["now"]
         story.given_back = self._hidden.get(by, float("inf")) <= at
-        if event["number"] < int(number) and not event["seconds"]:
+        if event["number"] == int(number):
+            story.overruled = ""
+        elif event["seconds"]:
+            story.overruled = by  # it lapses later, unless its holder extends it before
+        else:
             story.lapses.append(Lapse(at, event["receipt"], by=by))
 
 
@@ -172,7 +182,9 @@ def gather(world: World) -> Facts:
         known=world.journal.known,
         owned=world.journal.owned,
         hidden=hidden,
+        releases=world.journal.releases,
         machines={line.connection: process.machine.name for line, process in world.lines},
+        places={line.connection: process.place for line, process in world.lines},
         pollers={line.connection: process.name for line, process in world.lines},
         overdue=world.overdue,
         visibility=world.plan.visibility,

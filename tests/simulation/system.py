@@ -57,15 +57,16 @@ def simulated(world: World) -> Iterator[None]:
     def leave(code: int) -> NoReturn:
         raise Exited(code)
 
-    session = SimpleNamespace(controlling=lambda _: None, receiving=lambda _: None)
+    client = SimpleNamespace(name="simulated", why="", sqs=calls, polls=64, controls=8)
     patches: tuple[tuple[Any, str, Any], ...] = (
         (platform, "now", hub.clock),
+        (platform, "cpu_seconds", lambda: 0.0),
         (os, "_exit", leave),
         (selectors, "DefaultSelector", selector),
     )
     named: tuple[tuple[str, Any], ...] = (
-        ("worker.aws.session.Session", lambda *_: session),
-        ("worker.aws.calls.Calls", calls),
+        ("worker.aws.session.Session", lambda *_: None),
+        ("worker.aws.clients.client_for", lambda *_, **__: client),
         ("worker.poller.boot.random", chance),
         ("worker.poller.boot.uuid", SimpleNamespace(uuid4=lambda: f"{chance.getrandbits(64):016x}")),
         ("worker.poller.loop.Channel", channel),

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from tests.simulation import application, plan
-from tests.simulation.application import Application, Order
+from tests.simulation.application import MIXES, Application, Order
 from tests.simulation.faults import Faults
 from tests.simulation.hub import START, Hub
 from tests.simulation.journal import Journal
 from tests.simulation.machine import Machine
 from tests.simulation.network import Line, Pump
+from tests.simulation.operators import ORDERLY
 from tests.simulation.oracle import Verdict, judge
 from tests.simulation.programs import PollerProcess
 from tests.simulation.story import Incident, gather
@@ -30,18 +31,18 @@ from worker.testing.sqs_server.queue import Queue
 #: Pids beyond what the kernel gives (2 ** 22).
 FIRST_PID = 5_000_000
 #: Seconds for everything to be settled, and for all pools to drain after that.
-QUIESCE, DRAIN = 400.0, 20.0
+QUIESCE, DRAIN = 800.0, 20.0
 #: FIFO: attempts before a message is rejected, where the settings name none (poller.boot).
 ATTEMPTS = 5
 
 
 class World:
-    """One seed. `only` are the kinds of faults that it may have, if not all."""
+    """One seed. `only` are the kinds of faults that it may have, if not all; `mix` the sort of its messages."""
 
-    def __init__(self, seed: int, *, fifo: bool, only: frozenset[str] | None = None) -> None:
+    def __init__(self, seed: int, *, fifo: bool, only: frozenset[str] | None = None, mix: str = "") -> None:
         # A text, whose hash does not depend on PYTHONHASHSEED: random seeds itself with its SHA-512.
         self.chance = random.Random(f"{seed} {'fifo' if fifo else 'standard'}")
-        self.plan = plan.draw(self.chance, fifo=fifo)
+        self.plan = plan.draw(self.chance, fifo=fifo, mix=mix)
         self.hub = Hub(self.chance)
         self.server = SimulatedServer(self.hub.clock, chance=self.chance.random, seed=f"{seed}")
         self.pump = Pump(self.hub, self.server)
@@ -60,10 +61,11 @@ class World:
         self.url = self._create(f"work{suffix}", fifo)
         self.dead_letters = self._create(f"dead{suffix}", fifo)
         self.target = self._create("target", fifo=False)
-        self.resolved = ResolvedQueue(self.url, fifo, self.dead_letters).to_json()
+        dead_letters = self.plan.dead_letters
+        self.resolved = ResolvedQueue(self.url, fifo, self.dead_letters if dead_letters else "").to_json()
         self.faults = Faults(self)
-        self.application = Application(self.chance, forward_to=self.target)
-        self._produce(application.draw(self.chance, self.plan.messages))
+        self.application = Application(self.chance, forward_to=self.target, dead_letters=dead_letters)
+        self._produce(application.draw(self.chance, self.plan.messages, mix=MIXES[self.plan.mix]))
         self.faults.schedule(only)
 
     def _create(self, name: str, fifo: bool) -> str:
@@ -88,8 +90,11 @@ class World:
     def verdict(self) -> Verdict:
         """What the oracle says, and what was seen without it."""
         orders = {order.number: order for order in self.orders}
+        fifo, letters = self.plan.fifo, self.plan.dead_letters
         attempts = self.plan.retry.attempts or ATTEMPTS
-        verdict = judge(gather(self), orders, fifo=self.plan.fifo, attempts=attempts)
+        verdict = judge(gather(self), orders, fifo=fifo, attempts=attempts, dead_letters=letters)
+        if ORDERLY.issuperset(self.faults.injected):
+            verdict.nothing_failed()
         verdict.violations += [*self.unfinished, *self.hub.crashes]
         for machine in self.machines:
             verdict.violations += machine.unbalanced()
@@ -145,6 +150,7 @@ class World:
         line = Line(hub, server, self.url, connection=process.pid, journal=self.journal, pump=self.pump)
         self.lines.append((line, process))
         for incident in self.incidents:
-            if incident.kind == "poller down" and incident.machine == process.machine.name:
+            same = incident.machine == process.machine.name and incident.what in ("", process.place)
+            if incident.kind == "poller down" and same:
                 incident.end = min(incident.end, hub.now)
         return line

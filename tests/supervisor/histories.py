@@ -53,6 +53,7 @@ class Table:
         self.spawn_problem = ""
         self.link_problem = ""
         self.spawned_at: list[float] = []
+        self.strangers: set[int] = set()  #: pids that are no children of the supervisor
 
     def spawn(self, child: Child, setup: Mapping[str, Any]) -> str:
         self.spawned_at.append(self.now)
@@ -62,6 +63,22 @@ class Table:
         self.rows[child.uid] = Row(child, setup)
         self.did.append(f"spawn {name(child)}")
         return ""
+
+    def fork(self, child: Child, setup: Mapping[str, Any], *, template: Child) -> str:
+        assert template.phase == "serving"
+        self.spawned_at.append(self.now)
+        if self.spawn_problem:
+            return self.spawn_problem
+        self.rows[child.uid] = Row(child, setup)
+        self.did.append(f"fork {name(child)}")
+        return ""
+
+    def adopt(self, child: Child, pid: int) -> bool:
+        if pid in self.strangers:
+            return False
+        child.pid = pid
+        self.did.append(f"adopt {name(child)}")
+        return True
 
     def send(self, child: Child, kind: ControlFrame, header: Any = None) -> None:
         self.rows[child.uid].sent.append((kind.name, header))
@@ -192,7 +209,7 @@ class History:
 
     def reap_killed(self) -> None:
         """Whoever was killed is reaped."""
-        self.die(*[child for child in self.pool.children() if self.row(child).killed], by=9)
+        self.die(*[child for child in self.pool.children() if child.pid and self.row(child).killed], by=9)
 
     def signal(self, number: signal.Signals) -> None:
         signals.handle(self.pool, number, now=self.now)
@@ -221,8 +238,26 @@ class History:
     def handler(self, number: int, *, of: QueueSet | None = None) -> Child:
         return next(h for h in self.handlers(of=of) if h.number == number)
 
+    def template(self, *, of: QueueSet | None = None) -> Child:
+        found = (of or self.pool.sets[0]).template
+        assert found is not None
+        return found
+
+    def forked(self, *handlers: Child) -> None:
+        """Their templates have forked these handlers."""
+        for handler in handlers:
+            self.says(
+                self.template(of=handler.queue_set),
+                ControlFrame.FORKED,
+                {"uid": handler.uid, "pid": 7000 + handler.uid},
+            )
+
     def all_ready(self) -> None:
-        """Everybody who boots gets ready."""
+        """Everybody who boots gets ready; templates fork whom they were asked for."""
+        for queue_set in self.pool.sets:
+            if queue_set.template and queue_set.template.phase == "starting":
+                self.ready(queue_set.template)
+            self.forked(*queue_set.unborn())
         for child in self.pool.children():
             if child.phase == "starting":
                 self.ready(child)
@@ -246,6 +281,8 @@ def queue(name: str = "orders", **keys: Any) -> QueueSettings:
 
 def name(child: Child) -> str:
     """A child in what the rules did: poller 0, handler #7 (uids do not change when a spare takes a place)."""
+    if child.role is Role.TEMPLATE:
+        return "template"
     return f"poller {child.number}" if child.role is Role.POLLER else f"handler #{child.uid}"
 
 

@@ -174,7 +174,7 @@ def test_scale_up_and_down(tmp_path: Path):
         pool.until("detach")
         pool.until("stopped")
         eventually(lambda: [h["state"] for h in pool.children("handlers")] == ["ready"] * 2 + ["spare"])
-        assert pool.events("died")[0]["caused"] is True
+        assert pool.until("died")["caused"] is True
 
 
 def test_stacks_of_everybody_on_the_control_socket_and_in_the_log(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.supervisor.histories import History, queue, running
 from worker.protocol import ControlFrame
+from worker.slots import Running
 
 
 def hung(*, started: bool = True) -> History:
@@ -15,8 +16,9 @@ def hung(*, started: bool = True) -> History:
     return history
 
 
-def complain(history: History, seq: int = 7) -> None:
-    history.says(history.poller(), ControlFrame.OVERDUE, {"handler": history.handler(0).uid, "seq": seq})
+def complain(history: History, seq: int = 7, *, lease: bool = False) -> None:
+    header = {"handler": history.handler(0).uid, "seq": seq, "lease": lease}
+    history.says(history.poller(), ControlFrame.OVERDUE, header)
 
 
 def test_exception_then_stacks_then_kill():
@@ -100,6 +102,21 @@ def test_a_handler_that_had_not_started_and_makes_progress_is_left_alone():
     assert not history.row(history.handler(0)).killed
 
 
+def test_no_deadline_helps_when_the_lease_ends():
+    """Nobody can extend it: the function is stopped though its handler was given more time, or has asked for it."""
+    history = hung()
+    handler = history.handler(0)
+    running(history, handler, deadline=history.now + 100)
+    complain(history)
+    history.after(1.3)
+    assert history.did == []
+    complain(history, lease=True)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    history.after(0.2)
+    assert history.did[-1] == f"kill handler #{handler.uid}"
+
+
 def test_a_second_complaint_changes_nothing():
     history = hung()
     complain(history)
@@ -140,3 +157,58 @@ def test_a_complaint_about_another_message_is_heard_while_the_ladder_of_the_firs
     assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
     history.after(1.3)
     assert history.row(handler).killed
+
+
+def test_a_ladder_that_waits_gives_way_to_that_of_another_message():
+    """Two run at once: one was given more time, and must not let the other hang for as long."""
+    history = hung()
+    handler = history.handler(0)
+    complain(history)
+    row = history.row(handler)
+    row.running = [Running(7, history.now, history.now + 50), Running(8, history.now, history.now - 0.1)]
+    history.did.clear()
+    history.after(1.0)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    assert row.killed
+
+
+def test_a_ladder_that_waits_gives_way_to_a_later_complaint():
+    """The other one became late only then."""
+    history = hung()
+    handler = history.handler(0)
+    complain(history)
+    row = history.row(handler)
+    row.running = [Running(7, history.now, history.now + 50), Running(8, history.now, history.now + 5)]
+    history.after(5.1)
+    history.did.clear()
+    complain(history, 8)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    assert row.killed
+
+
+def test_a_ladder_goes_on_to_the_next_late_message_when_the_first_has_ended():
+    """Nobody tells of it once more."""
+    history = hung()
+    handler = history.handler(0)
+    complain(history)
+    row = history.row(handler)
+    row.running = [Running(8, history.now, history.now - 0.1)]
+    history.did.clear()
+    history.after(1.0)
+    assert history.did == [f"SIGUSR1 handler #{handler.uid}"]
+    history.after(1.3)
+    assert row.killed
+
+
+def test_a_ladder_that_climbs_is_not_begun_anew_by_another_message():
+    """One kill ends both."""
+    history = hung()
+    row = history.row(history.handler(0))
+    complain(history)
+    row.running = [*row.running, Running(8, history.now, history.now - 0.1)]
+    history.after(0.9)
+    complain(history, 8)
+    history.after(0.4)
+    assert row.killed

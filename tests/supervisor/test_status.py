@@ -41,6 +41,11 @@ def test_status_of_a_pool_that_runs():
             "receive_age": 0.0,
             "trouble": "",
             "trouble_age": 0.0,
+            "limit": "",
+            "per_second": 0.0,
+            "cpu": 0.0,
+            "receive_seconds": 0.0,
+            "settle_seconds": 0.0,
             "restarts": 0,
         }
     ]
@@ -53,13 +58,14 @@ def test_status_of_a_pool_that_runs():
         "state": "busy",
         "done": 3,
         "failed": 0,
+        "places": 1,
         "busy_seconds": 1.5,
         "resident_bytes": 1 << 20,
         "running": [{"seq": 9, "seconds": 2.0}],
         "restarts": 0,
     }
     assert (spare["number"], spare["state"]) == (1, "spare")
-    assert orders == {"state": "running", "reason": "", "handlers_wanted": 1}
+    assert orders == {"state": "running", "reason": "", "handlers_wanted": 1, "templates": []}
 
 
 def test_since_is_the_age_of_the_state_and_uptime_that_of_the_pool():

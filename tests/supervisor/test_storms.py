@@ -19,13 +19,13 @@ SIGNALS = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP, signal
 class Storm(RuleBasedStateMachine):
     """Two queues, and everything that can happen to their processes."""
 
-    @initialize(pollers=st.integers(1, 3), handlers=st.integers(1, 4), spares=st.integers(0, 2))
-    def begin(self, pollers: int, handlers: int, spares: int) -> None:
-        orders = queue("orders", pollers=pollers, handlers=handlers, spares=spares)
+    @initialize(pollers=st.integers(1, 3), handlers=st.integers(1, 4), spares=st.integers(0, 2), preload=st.booleans())
+    def begin(self, pollers: int, handlers: int, spares: int, preload: bool) -> None:
+        orders = queue("orders", pollers=pollers, handlers=handlers, spares=spares, preload=preload)
         self.history = History(orders, queue("mails", handlers=1, spares=1))
 
     def pick(self, number: int, *, role: Role | None = None, booting: bool | None = None) -> Child | None:
-        children = self.history.pool.children()
+        children = [child for child in self.history.pool.children() if child.pid]
         found = [c for c in children if role in (None, c.role) and booting in (None, c.phase == "starting")]
         return found[number % len(found)] if found else None
 
@@ -34,6 +34,20 @@ class Storm(RuleBasedStateMachine):
         child = self.pick(number, booting=True)
         if child and not self.history.row(child).killed:
             self.history.ready(child)
+
+    @rule(number=picks)
+    def a_template_forks(self, number: int) -> None:
+        unborn = [child for child in self.history.pool.children() if not child.pid]
+        if unborn:
+            self.history.forked(unborn[number % len(unborn)])
+
+    @rule(number=picks)
+    def a_template_cannot_fork(self, number: int) -> None:
+        unborn = [child for child in self.history.pool.children() if not child.pid]
+        if unborn:
+            child = unborn[number % len(unborn)]
+            header = {"uid": child.uid, "reason": "no memory"}
+            self.history.says(self.history.template(of=child.queue_set), ControlFrame.NOT_FORKED, header)
 
     @rule(number=picks, second=picks, by=st.sampled_from([9, 11]))
     def some_are_killed_together(self, number: int, second: int, by: int) -> None:
@@ -90,11 +104,11 @@ class Storm(RuleBasedStateMachine):
         """Nobody dies any more: in time every place of every set has a living handler, linked with a living poller."""
         history = self.history
         history.table.spawn_problem = history.table.link_problem = ""
-        for _ in range(12):
+        for _ in range(75):
             history.reap_killed()
             history.stop_obeyed()
             history.all_ready()
-            history.after(31)
+            history.after(5)  # less than a template may take to fork
         if history.pool.stop is None:
             for queue_set in history.pool.current():
                 if queue_set.budget is None:
@@ -106,6 +120,7 @@ class Storm(RuleBasedStateMachine):
         assert [handler.number for handler in serving] == list(range(queue_set.wanted))
         assert all(handler.poller is queue_set.poller_of(handler) for handler in serving)
         assert len(self.history.handlers("spare", of=queue_set)) == queue_set.queue.spares
+        assert (queue_set.template is not None) == queue_set.queue.preload
 
     @invariant()
     def places_are_unique(self) -> None:

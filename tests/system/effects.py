@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -69,6 +70,9 @@ def by_word(message: Message) -> Forward | None:
         os.write(2, b"{not json\n")
     if word == "forward":
         return Forward(queue=os.environ["TARGET"], body=b"forwarded " + message.body)
+    if word == "spin":
+        while True:
+            time.sleep(0.01)
     if word == "hang":
         effect("start", message)
         while True:
@@ -86,3 +90,55 @@ def orphan(message: Message) -> None:
         os._exit(0)
     os.wait()
     effect("end", message)
+
+
+def short_batch(messages: list[Message]) -> None:
+    """The same for a batch, one after the other."""
+    for message in messages:
+        short(message)
+
+
+def by_word_batch(messages: list[Message]) -> dict[Message, object]:
+    """What each body says, with an outcome for each."""
+    outcomes: dict[Message, object] = {}
+    for message in messages:
+        try:
+            outcomes[message] = by_word(message)
+        except Exception as error:  # noqa: BLE001 - it is this message's outcome
+            outcomes[message] = error
+    effect(f"batch-{len(messages)}", messages[0])
+    return outcomes
+
+
+async def short_async(message: Message) -> None:
+    """A millisecond or so of waiting, then an effect."""
+    effect("start", message)
+    await asyncio.sleep(0.001 * (int(message.body.split(b" ", 1)[0]) % 4))
+    effect("end", message)
+
+
+async def by_word_async(message: Message) -> object:
+    """As by_word; "hang" lets others run, and "wait" takes as many seconds as the third word says."""
+    words = message.body.split(b" ")
+    if words[1] == b"hang":
+        effect("start", message)
+        while True:
+            with contextlib.suppress(BaseException):  # the cancellation too
+                await asyncio.sleep(1000)
+    if words[1] == b"wait":
+        effect("start", message)
+        await asyncio.sleep(float(words[2]))
+        effect("end", message)
+        return None
+    return by_word(message)
+
+
+def by_word_thread(message: Message) -> object:
+    """The same in a thread."""
+    words = message.body.split(b" ")
+    if words[1] == b"wait":
+        effect("start", message)
+        time.sleep(float(words[2]))
+        effect("end", message)
+        return None
+    return by_word(message)

@@ -55,6 +55,7 @@ class Pool:
         self, folder: Path, server: SqsServerProcess, *, handler: str, fifo: bool = False, **queue: Any
     ) -> None:
         self.folder = folder
+        self.server = server
         self.sqs = client(server.url)
         suffix = ".fifo" if fifo else ""
         self.fifo = fifo

@@ -7,6 +7,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import psutil
+
 from tests.system.pool import Pool, eventually
 
 
@@ -110,6 +112,30 @@ def test_bodies_of_a_mebibyte_pass(pools: Callable[..., Pool]) -> None:
     eventually(lambda: len(pool.effects()) == 30, seconds=60, why=f"all effects, {len(pool.effects())}")
     pool.wait_empty(seconds=10)
     assert set(pool.effects().values()) == {1}
+    assert pool.stop() == 0
+
+
+def test_a_flood_of_large_bodies_stays_within_its_memory(pools: Callable[..., Pool]) -> None:
+    """120 MiB of them wait for slow handlers: a poller holds `ready_bytes` and what one receive may bring beyond it, a
+    handler one message at a time."""
+    pool = pools("tests.system.hard_cases:keep", handlers=2, ready_bytes=2 * 1024 * 1024)
+    pool.start()
+    processes = [psutil.Process(pid) for kind in ("pollers", "handlers") for pid in pool.pids(kind)]
+    before = [process.memory_info().rss for process in processes]
+    for number in range(120):
+        body = f"{number} "
+        pool.sqs.send_message(QueueUrl=pool.url, MessageBody=body + "x" * (1024 * 1024 - len(body)))
+    most = list(before)
+
+    def done() -> bool:
+        now = [process.memory_info().rss for process in processes]
+        most[:] = [max(pair) for pair in zip(most, now, strict=True)]
+        return len(pool.effects()) == 120
+
+    eventually(done, seconds=90, why=f"all effects, {len(pool.effects())}")
+    grown = [(at_most - at_first) // 2**20 for at_most, at_first in zip(most, before, strict=True)]
+    assert grown[0] < 60, "MiB of the poller: a receive of 10 MiB is several times that while it is decoded"
+    assert max(grown[1:]) < 15, "MiB of a handler"
     assert pool.stop() == 0
 
 

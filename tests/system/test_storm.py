@@ -7,8 +7,10 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psutil
+import pytest
 
 from tests.system.conftest import alive
 from tests.system.pool import Pool, eventually
@@ -25,9 +27,21 @@ def kill(pid: int) -> None:
         return
 
 
-def test_twenty_seconds_of_kills_lose_nothing(pools: Callable[..., Pool]) -> None:
+@pytest.mark.parametrize(
+    ("handler", "keys", "places"),
+    [
+        ("short", {}, 1),
+        ("short", {"threads": 8}, 8),
+        ("short_async", {"concurrency": 50}, 50),
+        ("short_batch", {"batch": {"size": 10, "wait": 0.1}}, 10),
+    ],
+    ids=["plain", "threads", "async", "batch"],
+)
+def test_twenty_seconds_of_kills_lose_nothing(
+    pools: Callable[..., Pool], handler: str, keys: dict[str, Any], places: int
+) -> None:
     """20,000 messages, pollers and handlers killed at random: every effect happens, and few happen twice."""
-    pool = pools("short", visibility_timeout=30, handlers=2, pollers=1, receives=1000)
+    pool = pools(handler, visibility_timeout=30, handlers=2, pollers=1, receives=1000, **keys)
     pool.send([f"{number} {'x' * 200}" for number in range(MESSAGES)])
     pool.start()
     assert pool.process is not None
@@ -49,7 +63,7 @@ def test_twenty_seconds_of_kills_lose_nothing(pools: Callable[..., Pool]) -> Non
     assert len(effects) == MESSAGES, "lost"
     # A kill of a handler repeats at most what it ran; a kill of a poller repeats nothing.
     duplicates = sum(count - 1 for count in effects.values())
-    assert duplicates <= kills["handlers"], (duplicates, kills)
+    assert duplicates <= kills["handlers"] * places, (duplicates, kills)
     assert pool.depth(pool.dead) == (0, 0)
     eventually(lambda: psutil.Process(pool.process.pid).num_fds() <= before, seconds=5, why="no descriptor left behind")
     assert pool.stop() == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from worker import Forward, Message, MessageAttribute, Reject, Retry
-from worker.testing.run_inline import Kind, Outcome, run_inline
+from worker.testing.run_inline import Kind, Outcome, run_inline, run_inline_batch
 
 
 def seeing(look: Any) -> tuple[Any, list[Any]]:
@@ -102,3 +104,41 @@ def test_message_attributes_that_sqs_refuses_are_errors_of_the_test() -> None:
     """A test must not feed what no queue could hold."""
     with pytest.raises(TypeError, match="bool"):
         run_inline(lambda _message: None, "x", message_attributes={"flag": True})
+
+
+def test_an_async_function_runs_on_a_loop_of_its_own() -> None:
+    """What it awaits is awaited; its outcome is judged as any other."""
+
+    async def handle(message: Message) -> None:
+        await asyncio.sleep(0)
+        raise Retry(after=5, reason=message.text)
+
+    assert run_inline(handle, "busy") == Outcome(1, Kind.RETRY, 5.0, "busy")
+
+
+def reject_odd(messages: list[Message]) -> dict[Message, Reject]:
+    return {message: Reject("odd") for message in messages if message.json() % 2}
+
+
+def test_a_batch_has_an_outcome_for_each_message() -> None:
+    """In the order of the bodies; each message is its own."""
+    outcomes = run_inline_batch(reject_odd, [0, 1, 2, 3])
+    assert [outcome.kind for outcome in outcomes] == [Kind.ACK, Kind.REJECT, Kind.ACK, Kind.REJECT]
+    assert [outcome.seq for outcome in outcomes] == [1, 2, 3, 4]
+    assert run_inline(reject_odd, 5).kind is Kind.REJECT
+
+
+def test_an_async_batch_runs_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """An exception retries all of it."""
+
+    async def handle(messages: Sequence[Message]) -> None:
+        raise ValueError(f"all {len(messages)}")
+
+    assert {outcome.reason for outcome in run_inline_batch(handle, ["a", "b"])} == {"ValueError: all 2"}
+    assert capsys.readouterr().err.count("raise ValueError") == 1
+
+
+def test_a_batch_needs_a_function_that_takes_a_list() -> None:
+    """The annotation is what a handler process goes by, so a test goes by it as well."""
+    with pytest.raises(TypeError, match="annotated"):
+        run_inline_batch(lambda _message: None, ["a"])

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+from base64 import b64decode
 from collections import deque
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from worker.aws import payloads
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.aws import actions
 from worker.aws.deadlines import Call, Deadlines
-from worker.aws.errors import entry_failure, failure_of
+from worker.aws.errors import Refused, failure_of
 from worker.aws.queues import queue_url
 from worker.aws.session import CONNECT_TIMEOUT, CONTROL_TIMEOUT
 from worker.policy.failures import Failure, FailureKind
-from worker.policy.requests import Answer, Delete, Hide, Receive, Request, Send
+from worker.policy.requests import Answer, Look, Receive, Request, Send
 from worker.settings import POLL_GRACE
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-#: Characters of a body or value that are worth hiding: of a shorter one each letter of an error may be a part.
-_SHORTEST = 6
-_MISSING = Failure(FailureKind.TRANSIENT, "Missing", "SQS answered neither Successful nor Failed for this entry")
 
 
 class Calls:
@@ -32,6 +33,7 @@ class Calls:
         self._url = url
         self._receive_client = receiving
         self._control_client = controlling
+        self._ask = asking(controlling)
         self._receives: SimpleQueue[tuple[Receive, object]] = SimpleQueue()
         self._controls: SimpleQueue[tuple[Request, object]] = SimpleQueue()
         self._urls: dict[str, str] = {}
@@ -49,6 +51,11 @@ class Calls:
     def fileno(self) -> int:
         """Readable when answers() has something."""
         return self._readable
+
+    def due(self, now: float) -> float:
+        """Never: threads keep the time."""
+        del now
+        return float("inf")
 
     def start(self, request: Request, token: object) -> None:
         """Send the request; its answer carries the token."""
@@ -75,11 +82,22 @@ class Calls:
             else:
                 self.settling -= 1
             found.append(answer)
+        if self._stuck:
+            self._replace_stuck()
         return found
 
-    def _ensure_thread(self, name: str, serve: Any, needed: int) -> None:
+    def _replace_stuck(self) -> None:
+        """What waits in a queue was to be served by threads that are stuck now, and nobody may ever ask again."""
         while self._stuck:
             self._threads[self._stuck.popleft()] -= 1
+        for name, serve, waiting in (
+            ("receive", self._serve_receives, self._receives.qsize()),
+            ("control", self._serve_controls, self._controls.qsize()),
+        ):
+            for needed in range(1, waiting + 1):
+                self._ensure_thread(name, serve, needed)
+
+    def _ensure_thread(self, name: str, serve: Any, needed: int) -> None:
         if self._threads[name] < min(needed, self._limits[name]):
             self._threads[name] += 1
             # Daemons: a poll that hangs past the drain deadline must not keep the process from ending.
@@ -92,9 +110,8 @@ class Calls:
             sent_at = call.sent_at
             self._deadlines.begin(call)
             try:
-                shapes = self._receive(request)
-                messages = tuple(one for shape in shapes if (one := payloads.received(shape)) is not None)
-                unusable = len(shapes) - len(messages)
+                answered: Any = self._receive_client.receive_message(**actions.receiving(request, self._url))
+                messages, unusable = actions.messages(answered)
                 answer = Answer(token, request, sent_at, messages=messages, unusable=unusable)
             except Exception as error:  # noqa: BLE001 - whatever a call raises becomes its answer; the loop decides
                 answer = Answer(token, request, sent_at, failure=failure_of(error))
@@ -109,9 +126,12 @@ class Calls:
             sent_at = call.sent_at
             self._deadlines.begin(call)
             try:
-                answer = Answer(token, request, sent_at, entries=self._batch(request))
+                if isinstance(request, Look):
+                    answer = Answer(token, request, sent_at, depth=self._depth())
+                else:
+                    answer = Answer(token, request, sent_at, entries=self._batch(request))
             except Exception as error:  # noqa: BLE001 - as above
-                answer = Answer(token, request, sent_at, failure=failure_of(error, _hidden(request)))
+                answer = Answer(token, request, sent_at, failure=failure_of(error, actions.hidden(request)))
             if not self._deadlines.finish(call):
                 return
             self._answered(answer)
@@ -129,55 +149,31 @@ class Calls:
         except BlockingIOError:
             return  # thousands of answers wait already: the loop is awake
 
-    def _receive(self, request: Receive) -> list[Any]:
-        options: dict[str, Any] = {"ReceiveRequestAttemptId": request.attempt} if request.attempt else {}
-        answer: Any = self._receive_client.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=request.count,
-            WaitTimeSeconds=request.wait,
-            VisibilityTimeout=request.visibility,
-            MessageSystemAttributeNames=["All"],
-            MessageAttributeNames=["All"],
-            **options,
-        )
-        return list(answer.get("Messages", ()))
+    def _depth(self) -> tuple[int, int]:
+        members: Any = actions.looking(self._url)
+        answer: Any = self._control_client.get_queue_attributes(**members)
+        return actions.depth(answer)
 
     def _batch(self, request: Request) -> tuple[Failure | None, ...]:
-        answer: Any
-        if isinstance(request, Delete):
-            entries: Any = [{"Id": str(i), "ReceiptHandle": receipt} for i, receipt in enumerate(request.receipts)]
-            answer = self._control_client.delete_message_batch(QueueUrl=self._url, Entries=entries)
-        elif isinstance(request, Hide):
-            entries = [
-                {"Id": str(i), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
-                for i, (receipt, seconds) in enumerate(request.entries)
-            ]
-            answer = self._control_client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
-        elif isinstance(request, Send):
-            entries = [payloads.sending(i, outgoing) for i, outgoing in enumerate(request.entries)]
-            url = self._target(request.queue)
-            answer = self._control_client.send_message_batch(QueueUrl=url, Entries=entries)
-        else:
-            raise TypeError(f"{type(request).__name__} is not a batch")
-        results: dict[str, Failure | None] = {entry["Id"]: None for entry in answer.get("Successful", ())}
-        results |= {entry["Id"]: entry_failure(entry, _hidden(request)) for entry in answer.get("Failed", ())}
-        return tuple(results.get(entry["Id"], _MISSING) for entry in entries)
+        url = self._target(request.queue) if isinstance(request, Send) else self._url
+        action, members = actions.batch(request, url, binary=b64decode)
+        answer: Any = getattr(self._control_client, xform_name(action))(**members)
+        return actions.entries(answer, request)
 
     def _target(self, queue: str) -> str:
         if queue not in self._urls:
-            self._urls[queue] = queue_url(self._control_client, queue)
+            self._urls[queue] = queue_url(self._ask, queue)
         return self._urls[queue]
 
 
-def _hidden(request: Request) -> list[str]:
-    """What an error may echo, and no log may show: receipt handles, bodies, values of attributes."""
-    if isinstance(request, Delete):
-        return list(request.receipts)
-    if isinstance(request, Hide):
-        return [receipt for receipt, _ in request.entries]
-    if isinstance(request, Receive):
-        return []
-    bodies = [entry.body.decode(errors="replace") for entry in request.entries]
-    attributes = [one for entry in request.entries for one in entry.attributes.values()]
-    values = [text for one in attributes for key, text in one.items() if key != "DataType"]
-    return [text for text in (*bodies, *values) if len(text) >= _SHORTEST]
+def asking(client: SQSClient) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+    """A way to make one call of any action and wait for its answer. Raises Refused."""
+
+    def ask(action: str, members: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(client, xform_name(action))(**members)
+        except (ClientError, BotoCoreError) as error:
+            raise Refused(failure_of(error)) from error
+        return answer
+
+    return ask

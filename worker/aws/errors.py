@@ -1,4 +1,4 @@
-"""Poller process: what botocore raises, as a Failure."""
+"""Poller process: what botocore raises, as a Failure; and what of an error text may be shown."""
 
 from __future__ import annotations
 
@@ -13,11 +13,34 @@ from botocore.exceptions import BotoCoreError, ClientError
 from worker.policy.failures import Failure, FailureKind, classify
 
 
+class NotJson(BotoCoreError):
+    """A success that is no JSON object, as of a proxy or a captive portal. botocore would call it an empty answer."""
+
+    fmt = "an answer with status {status} is not JSON: something else than SQS answers"
+
+
+def refuse_what_is_not_json(http_response: Any, **_: Any) -> None:
+    """A botocore hook (after-call). Raises NotJson; a body of nothing says nothing, and is let pass."""
+    body = http_response.content.strip()
+    if http_response.status_code < 300 and body and not (body.startswith(b"{") and body.endswith(b"}")):
+        raise NotJson(status=http_response.status_code)
+
+
+class Refused(Exception):
+    """SQS did not do what it was asked for, or was not reached; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
 def failure_of(error: Exception, hidden: Iterable[str] = ()) -> Failure:
     """The failure behind an exception of a boto3 call. Both codes of SQS are looked at: query code and shape name.
 
     `hidden` texts of the request are left out of the failure's. Never raises, whatever an endpoint answered.
     """
+    if isinstance(error, Refused):
+        return error.failure
     if isinstance(error, ClientError):
         details: Any = error.response.get("Error", {})
         status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
@@ -26,7 +49,7 @@ def failure_of(error: Exception, hidden: Iterable[str] = ()) -> Failure:
         failure = classify(codes, clean(details.get("Message", ""), hidden))
         if failure.kind is FailureKind.CLOCK:
             headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-            return replace(failure, text=f"{failure.text}{_skew(headers.get('date', ''))}")
+            return replace(failure, text=f"{failure.text}{skew(headers.get('date', ''))}")
         return failure
     name = type(error).__name__
     if "Invalid header value" in str(error):
@@ -39,8 +62,8 @@ def failure_of(error: Exception, hidden: Iterable[str] = ()) -> Failure:
     return Failure(FailureKind.TRANSIENT, name, clean(error, hidden))
 
 
-def _skew(date: str) -> str:
-    """How far our clock is from the answer's Date header, for people."""
+def skew(date: str) -> str:
+    """For the text of a failure: how far our clock is from the answer's Date header."""
     try:
         ahead = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from worker.policy.delivery import Received
@@ -63,16 +64,19 @@ def _text(attribute: dict[str, Any]) -> dict[str, str]:
     return {
         key: base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
         for key, value in attribute.items()
-        if key in ("DataType", "StringValue", "BinaryValue")
+        if value is not None and key in ("DataType", "StringValue", "BinaryValue")
     }
 
 
-def sending(number: int, outgoing: Outgoing) -> dict[str, Any]:
-    """One entry of a SendMessageBatch; its id is its position: a message id twice would refuse the whole batch."""
+def sending(number: int, outgoing: Outgoing, *, binary: Callable[[str], str | bytes]) -> dict[str, Any]:
+    """One entry of a SendMessageBatch; its id is its position: a message id twice would refuse the whole batch.
+
+    `binary` makes of base64 text what the client takes: boto3 bytes, the wire that text.
+    """
     entry: dict[str, Any] = {"Id": str(number), "MessageBody": outgoing.body.decode("utf-8", "surrogatepass")}
     if outgoing.attributes:
         entry["MessageAttributes"] = {
-            name: {key: base64.b64decode(text) if key == "BinaryValue" else text for key, text in attribute.items()}
+            name: {key: binary(text) if key == "BinaryValue" else text for key, text in attribute.items()}
             for name, attribute in outgoing.attributes.items()
         }
     if outgoing.group_id is not None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from worker.aws.errors import failure_of
+from worker.aws import actions
+from worker.aws.errors import Refused
 from worker.aws.session import Session
 from worker.policy.failures import Failure, FailureKind
 from worker.settings import QueueSettings
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
+#: Makes one call: the action and its members; gives the answer. Raises Refused.
+Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
 #: Dead-letter queues may have dead-letter queues; a longer chain is not followed to see whether it leads back.
 _LONGEST_CHAIN = 5
 
@@ -43,28 +42,28 @@ class ResolvedQueue:
         return asdict(self)
 
 
-def resolve(session: Session, client: SQSClient, queue: QueueSettings) -> ResolvedQueue:
+def resolve(session: Session, ask: Ask, queue: QueueSettings) -> ResolvedQueue:
     """Look everything up. Raises Unresolved; a denied GetQueueAttributes only means no dead-letter queue by policy."""
-    url = _url(session, client, queue)
+    url = _url(session, ask, queue)
     # By the suffix, never by MessageGroupId: fair queues put that on standard queues.
     fifo = url.endswith(".fifo")
     try:
-        policy = _redrive_policy(client, url)
-    except (ClientError, BotoCoreError) as error:
-        failure = failure_of(error)
+        policy = _redrive_policy(ask, url)
+    except Refused as error:
+        failure = error.failure
         if failure.kind is not FailureKind.DENIED:
             raise Unresolved(f"queue {queue.name}: cannot read the attributes of {url}: {failure}", failure) from error
         policy = {}
     receives = int(policy.get("maxReceiveCount", 0))
     if queue.dead_letter:
-        target = _named(client, queue, queue.dead_letter)
+        target = _named(ask, queue, queue.dead_letter)
         loops = target == url
     else:
         arn = policy.get("deadLetterTargetArn", "")
         if not arn:
             return ResolvedQueue(url, fifo, dead_letter_why="the queue has no redrive policy", receives=receives)
-        target = _named(client, queue, arn)
-        loops = _leads_back(client, target, url)
+        target = _named(ask, queue, arn)
+        loops = _leads_back(ask, target, url)
     if loops:
         why = f"its dead-letter queue {target} leads back to it"
         return ResolvedQueue(url, fifo, dead_letter_why=why, receives=receives)
@@ -74,23 +73,20 @@ def resolve(session: Session, client: SQSClient, queue: QueueSettings) -> Resolv
     return ResolvedQueue(url, fifo, dead_letter=target, receives=receives)
 
 
-def queue_url(client: SQSClient, name: str) -> str:
-    """The URL of a queue given as URL, ARN or name. Raises what boto3 raises."""
+def queue_url(ask: Ask, name: str) -> str:
+    """The URL of a queue given as URL, ARN or name. Raises Refused."""
     if name.startswith(("http://", "https://")):
         return name
-    if name.startswith("arn:"):
-        *_, account, plain = name.split(":")
-        return client.get_queue_url(QueueName=plain, QueueOwnerAWSAccountId=account)["QueueUrl"]
-    return client.get_queue_url(QueueName=name)["QueueUrl"]
+    return str(ask("GetQueueUrl", actions.naming(name))["QueueUrl"])
 
 
-def _url(session: Session, client: SQSClient, queue: QueueSettings) -> str:
+def _url(session: Session, ask: Ask, queue: QueueSettings) -> str:
     if not queue.ssm:
-        return _named(client, queue, queue.url or queue.queue_name)
+        return _named(ask, queue, queue.url or queue.queue_name)
     try:
-        return _named(client, queue, session.parameter(queue.ssm).strip())
-    except (ClientError, BotoCoreError) as error:
-        failure = failure_of(error)
+        return _named(ask, queue, session.parameter(queue.ssm).strip())
+    except Refused as error:
+        failure = error.failure
         if failure.code == "ParameterNotFound":
             failure = Failure(FailureKind.QUEUE_GONE, failure.code, failure.text)
         raise Unresolved(
@@ -98,29 +94,29 @@ def _url(session: Session, client: SQSClient, queue: QueueSettings) -> str:
         ) from error
 
 
-def _named(client: SQSClient, queue: QueueSettings, name: str) -> str:
+def _named(ask: Ask, queue: QueueSettings, name: str) -> str:
     try:
-        return queue_url(client, name)
-    except (ClientError, BotoCoreError) as error:
-        failure = failure_of(error)
+        return queue_url(ask, name)
+    except Refused as error:
+        failure = error.failure
         raise Unresolved(f"queue {queue.name}: cannot find {name!r} in SQS: {failure}", failure) from error
 
 
-def _redrive_policy(client: SQSClient, url: str) -> dict[str, Any]:
-    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+def _redrive_policy(ask: Ask, url: str) -> dict[str, Any]:
+    answer = ask("GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["RedrivePolicy"]})
     policy: dict[str, Any] = json.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
     return policy
 
 
-def _leads_back(client: SQSClient, target: str, source: str) -> bool:
+def _leads_back(ask: Ask, target: str, source: str) -> bool:
     for _ in range(_LONGEST_CHAIN):
         if target == source:
             return True
         try:
-            arn = _redrive_policy(client, target).get("deadLetterTargetArn")
+            arn = _redrive_policy(ask, target).get("deadLetterTargetArn")
             if not arn:
                 return False
-            target = queue_url(client, arn)
-        except (ClientError, BotoCoreError):
+            target = queue_url(ask, arn)
+        except Refused:
             return False  # not ours to read: then it is not this queue, which we may read
     return False

@@ -1,16 +1,22 @@
-"""Poller process: boto3 clients. Two for SQS, so that a stuck long poll never delays a beat or a delete."""
+"""Poller process: one queue's credentials, region and endpoint, as botocore finds them, and boto3's clients.
+
+Two of these for SQS, so that a stuck long poll never delays a beat or a delete. They are botocore's, which boto3 would
+only wrap: `import boto3` costs a poller's start a tenth of a second.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from worker.aws import endpoint
+from worker.aws.credentials import LiveCredentials
+from worker.aws.errors import Refused, failure_of, refuse_what_is_not_json
 from worker.settings import POLL_GRACE, QueueSettings, Settings, in_clear
 
 if TYPE_CHECKING:
@@ -34,20 +40,26 @@ class Unusable(Exception):
 
 
 class Session:
-    """Makes the clients of one queue: with its role, its region, the endpoint of the settings. Raises Unusable."""
+    """Of one queue: with its role, its region, the endpoint of the settings. Raises Unusable."""
 
     def __init__(self, settings: Settings, queue: QueueSettings) -> None:
         named = _REGION.match(queue.url)
         self._region = settings.region or (named.group(1) if named else None)
-        self._endpoint = settings.endpoint_url or None
+        self._given = settings.endpoint_url or None
         self._allow_insecure = settings.allow_insecure_endpoint
         self._queue = queue
         try:
-            self._session = boto3.session.Session(region_name=self._region)
-            if queue.role_arn:
-                self._session = self._assume(queue.role_arn)
-        except BotoCoreError as error:
-            raise Unusable(str(error)) from error
+            self.botocore = self._new()
+            self.endpoint = endpoint.find(self.botocore, region=self._region, given=self._given)
+            #: Why only boto3 can speak with the endpoint; empty if the lean client can.
+            self.obstacle = endpoint.needs_boto3(self.botocore, self.endpoint)
+            self._check(self.endpoint.url)
+            self._credentials = LiveCredentials()
+            found = self._assumed(queue.role_arn) if queue.role_arn else self._credentials
+            self.botocore._credentials = found  # type: ignore[attr-defined]  # botocore has no public way
+        except (BotoCoreError, ValueError) as error:
+            # Without a region, for one; the key in the config helps as well as the environment.
+            raise Unusable(f"{error} (set region in [worker], AWS_DEFAULT_REGION, or a profile)") from error
 
     def receiving(self, polls: int) -> SQSClient:
         """For long polls: one attempt, since the receiver owns the loop; an answer may take wait + 5 s."""
@@ -66,42 +78,50 @@ class Session:
         )
 
     def parameter(self, name: str) -> str:
-        """The value of an SSM parameter, decrypted if it is a SecureString. Raises what boto3 raises."""
+        """The value of an SSM parameter, decrypted if it is a SecureString. Raises Refused."""
         config = Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=CONTROL_TIMEOUT)
-        client = self._checked(self._session.client("ssm", config=config))
-        return client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        try:
+            client: Any = self._checked(self.botocore.create_client("ssm", config=config))
+            return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+        except (ClientError, BotoCoreError) as error:
+            raise Refused(failure_of(error)) from error
 
     def _sqs(self, **options: Any) -> SQSClient:
         config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="worker", **options)
         try:
-            return self._checked(self._session.client("sqs", endpoint_url=self._endpoint, config=config))
+            client: Any = self.botocore.create_client("sqs", endpoint_url=self._given, config=config)
+            client.meta.events.register("after-call.sqs", refuse_what_is_not_json)
+            return cast("SQSClient", self._checked(client))
         except (BotoCoreError, ValueError) as error:
-            # Without a region, for one; the key in the config helps as well as the environment.
-            raise Unusable(f"{error} (set region in [worker], AWS_DEFAULT_REGION, or a profile)") from error
+            raise Unusable(str(error)) from error
 
     def _checked(self, client: _Client) -> _Client:
-        """The client, unless what it sends can be read on its way: session tokens, bodies, receipts.
+        self._check(client.meta.endpoint_url)
+        client.meta.events.register("after-call", self._credentials.judge)
+        return client
 
-        worker.config has judged its own keys and the environment; boto3 finds endpoints in its config files as well.
+    def _check(self, url: str) -> None:
+        """Raise Unusable if what is sent there can be read on its way: session tokens, bodies, receipts.
+
+        worker.config has judged its own keys and the environment; botocore finds endpoints in its config files as well.
         """
-        url = client.meta.endpoint_url
         if in_clear(url) and not self._allow_insecure:
             remedy = "use https, or allow it with allow_insecure_endpoint = true in [worker]"
             raise Unusable(f"the endpoint {url} of the AWS config is plain http to another machine: {remedy}")
-        return client
 
-    def _assume(self, role_arn: str) -> boto3.session.Session:
-        """A session whose credentials are the role's, fetched when first needed and refreshed before they expire."""
-        inner = botocore.session.get_session()
-        credentials = inner.get_credentials()
+    def _new(self) -> botocore.session.Session:
+        session = botocore.session.get_session()
+        if self._region:
+            session.set_config_variable("region", self._region)
+        return session
+
+    def _assumed(self, role_arn: str) -> DeferredRefreshableCredentials:
+        """The role's credentials, fetched when first needed and refreshed before they expire."""
+        inner = self._new()
         fetcher = AssumeRoleCredentialFetcher(
             client_creator=lambda *service, **options: self._checked(inner.create_client(*service, **options)),
-            source_credentials=credentials,
+            source_credentials=self._credentials,
             role_arn=role_arn,
             extra_args={"RoleSessionName": "worker"},
         )
-        assumed = botocore.session.get_session()
-        assumed._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]  # botocore has no public way
-            method="assume-role", refresh_using=fetcher.fetch_credentials
-        )
-        return boto3.session.Session(botocore_session=assumed, region_name=self._region)
+        return DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)

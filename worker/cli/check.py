@@ -28,6 +28,7 @@ _HEADINGS = (
     "handler",
     "takes from",
     "handlers",
+    "at once",
     "pollers",
     "wait",
     "visibility",
@@ -98,6 +99,7 @@ def _row(queue: QueueSettings) -> tuple[str, ...]:
         queue.handler,
         queue.url or queue.queue_name or f"ssm:{queue.ssm}",
         str(queue.handlers),
+        _at_once(queue),
         str(queue.pollers),
         wait,
         f"{queue.visibility_timeout:g} s",
@@ -105,3 +107,11 @@ def _row(queue: QueueSettings) -> tuple[str, ...]:
         f"{queue.retry.first:g} to {queue.retry.most:g} s",
         queue.dead_letter or "redrive policy",
     )
+
+
+def _at_once(queue: QueueSettings) -> str:
+    """What one handler process runs at once, in words."""
+    calls = (
+        f"{queue.concurrency} async" if queue.concurrency else f"{queue.threads} threads" if queue.threads > 1 else "1"
+    )
+    return calls if queue.batch.size == 1 else f"{calls} x {queue.batch.size}"

@@ -21,6 +21,7 @@ COMMANDS = {
     "init": ("worker.cli.init", "write a first handler, its config and its test"),
     "dev": ("worker.cli.dev", "run any config against an embedded SQS: no AWS account needed"),
     "demo": ("worker.cli.demo", "see the pool handle thousands of messages on this machine"),
+    "tune": ("worker.cli.tune", "try settings on your handlers, and recommend a config"),
     "status": ("worker.cli.status", "show what a running pool does"),
     "scale": ("worker.cli.requests", "change the number of handlers of a queue"),
     "drain": ("worker.cli.requests", "finish what is held, then stop"),

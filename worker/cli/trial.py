@@ -10,9 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 
 from worker.config import Problem
-from worker.settings import Settings
+from worker.platform import LINUX
+from worker.settings import BatchSettings, QueueSettings, Settings
 
 #: Seconds an application may take to import before that counts as a fault.
 _PATIENCE = 60.0
@@ -22,20 +24,26 @@ _LONGEST_TEXT = 500
 
 def try_import(settings: Settings, *, patience: float = _PATIENCE) -> list[Problem]:
     """One problem for each queue whose handler function a handler process could not use; empty if all is fine."""
-    verdicts: dict[str, str] = {}
+    verdicts: dict[tuple[object, ...], str] = {}
+    problems: list[Problem] = []
     for queue in settings.queues:
-        if queue.handler not in verdicts:
-            verdicts[queue.handler] = _try_one(queue.handler, settings.paths, patience=patience)
-    return [
-        Problem(text=verdicts[queue.handler], file=settings.config, table=f"queues.{queue.name}", key="handler")
-        for queue in settings.queues
-        if verdicts[queue.handler]
-    ]
+        kind = (queue.handler, queue.threads, queue.concurrency, queue.batch, queue.preload)
+        if kind not in verdicts:
+            verdicts[kind] = _try_one(queue, settings, patience=patience)
+        if verdicts[kind]:
+            table = f"queues.{queue.name}"
+            problems.append(Problem(text=verdicts[kind], file=settings.config, table=table, key="handler"))
+    return problems
 
 
-def _try_one(handler: str, paths: tuple[str, ...], *, patience: float) -> str:
-    """What is wrong with one handler function, or ""."""
-    command = [sys.executable, "-m", "worker.cli.trial", handler, *paths]
+def _try_one(queue: QueueSettings, settings: Settings, *, patience: float) -> str:
+    """What is wrong with one queue's handler function, or ""."""
+    handler = queue.handler
+    # No more than it needs: others can read a command line.
+    told = {"name": queue.name, "handler": handler, "threads": queue.threads, "concurrency": queue.concurrency}
+    told |= {"batch": asdict(queue.batch), "preload": queue.preload and LINUX}
+    arguments = [json.dumps(told), *settings.paths]
+    command = [sys.executable, "-m", "worker.cli.trial", *arguments]
     try:
         # A session of its own: what the application starts while it is imported is killed with it.
         with subprocess.Popen(  # noqa: S603 - this interpreter, with the config's own handler
@@ -64,17 +72,21 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Child process of try_import: argv is the handler function and the folders; a JSON line on stdout answers."""
-    from worker.handler.application import CannotImport, load  # the same judge as in a handler process
+    """Child process of try_import: argv is the queue's settings and the folders; a JSON line on stdout answers."""
+    from worker.handler.application import CannotImport, load  # the same judges as in the processes of a pool
+    from worker.template.leftovers import threads_fault
 
     answer = os.dup(1)
     os.dup2(2, 1)  # what the application prints must not be taken for the answer
-    handler, *paths = sys.argv[1:]
+    told = json.loads(sys.argv[1])
+    queue = QueueSettings(**told | {"batch": BatchSettings(**told["batch"])})
     fault = ""
     try:
-        load(handler, paths)
+        load(queue, sys.argv[2:])
+        fault = threads_fault(queue.handler) if queue.preload else ""
     except CannotImport as error:
-        fault = " ".join(str(error).split())[:_LONGEST_TEXT]
+        fault = " ".join(str(error).split())
+    fault = fault[:_LONGEST_TEXT]
     # No control characters into the operator's terminal.
     shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
     os.write(answer, json.dumps({"fault": shown}).encode() + b"\n")

@@ -7,26 +7,40 @@ import os
 import pwd
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
 def check_permissions(path: Path) -> Iterator[str]:
-    """Complaints about the mode of a file and of its folder, each with the command that mends it. Raises OSError."""
-    found = path.stat()
-    mode = stat.S_IMODE(found.st_mode)
-    if mode & stat.S_IWOTH or (mode & stat.S_IWGRP and not _is_private(found.st_gid, owner=found.st_uid)):
+    """Complaints about the mode of a file and of its folders, each with the command that mends it. Raises OSError."""
+    mode, writers = _writers(path)
+    if writers:
         yield (
             f"others may write this file (mode {mode:04o}), and so choose what runs: "
             f"chmod go-w {shlex.quote(os.fspath(path))}"
         )
-    folder = path.resolve().parent
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        yield (
-            f"anybody may replace files in {folder} (mode {mode:04o}), this one included: "
-            f"chmod o-w {shlex.quote(os.fspath(folder))}"
-        )
+    for folder in _folders(path):
+        if folder.stat().st_mode & stat.S_ISVTX:
+            continue  # as /tmp: there a name belongs to its owner
+        mode, writers = _writers(folder)
+        if writers:
+            yield (
+                f"others may replace what lies in {folder} (mode {mode:04o}), and so this file: "
+                f"chmod {writers}-w {shlex.quote(os.fspath(folder))}"
+            )
+
+
+def _folders(path: Path) -> Iterable[Path]:
+    """All above the file, as it is named and as links lead to it: who may rename one may put another in its place."""
+    return dict.fromkeys((*path.absolute().parents, *path.resolve().parents))
+
+
+def _writers(path: Path) -> tuple[int, str]:
+    """Its mode, and who beside its owner may write it, as chmod names them: "g", "o", "go" or nobody."""
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    group = mode & stat.S_IWGRP and not _is_private(found.st_gid, owner=found.st_uid)
+    return mode, ("g" if group else "") + ("o" if mode & stat.S_IWOTH else "")
 
 
 def _is_private(group: int, *, owner: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from worker.config import shapes
 from worker.config.schema import Key, Type
 from worker.message import LONGEST_LEASE
+from worker.settings import MOST_RUNNING
 
 #: SQS hides a message for 12 hours at most.
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
@@ -13,6 +14,10 @@ LONGEST_VISIBILITY = 43_200
 LONGEST_HANDLER = LONGEST_LEASE
 #: The largest message of SQS, which the ready line must be able to hold.
 LARGEST_MESSAGE = 1024 * 1024
+#: Beyond so many the interpreter's lock is what threads wait for.
+MOST_THREADS = 256
+#: Seconds that a message may wait in a handler for others; after 15 s unstarted it counts as hung.
+LONGEST_BATCH_WAIT = 10
 
 QUEUE = (
     Key(
@@ -59,6 +64,24 @@ QUEUE = (
         meaning="Handler processes.",
     ),
     Key(
+        name="threads",
+        type=Type.NUMBER,
+        example="threads = 8",
+        least=1,
+        most=MOST_THREADS,
+        meaning="Messages that one handler process runs at once, each in a thread, for plain handler functions that "
+        "wait for others. With 1 they run on the main thread, without a hand-off.",
+    ),
+    Key(
+        name="concurrency",
+        type=Type.NUMBER,
+        example="concurrency = 100",
+        least=1,
+        most=MOST_RUNNING,
+        default="required for an `async def`",
+        meaning="Messages that one handler process runs at once on its event loop, for `async def` handler functions.",
+    ),
+    Key(
         name="pollers",
         type=Type.NUMBER,
         example="pollers = 1",
@@ -73,6 +96,14 @@ QUEUE = (
         least=0,
         most=100,
         meaning="Handler processes that are booted and idle, and take the place of one that dies at once.",
+    ),
+    Key(
+        name="preload",
+        type=Type.SWITCH,
+        example="preload = true",
+        meaning="Import the application once, in a template process that forks the handlers: they start at once and "
+        "share its memory. Linux only; elsewhere a warning says so and handlers start as without it. The application "
+        "must start no thread when it is imported. See [Preloading](#preloading).",
     ),
     Key(
         name="wait",
@@ -135,12 +166,21 @@ QUEUE = (
         meaning="The IAM role that is assumed for this queue, for instance one of another account.",
     ),
     Key(
+        name="client",
+        type=Type.TEXT,
+        choices=("auto", "lean", "boto3"),
+        example='client = "boto3"',
+        meaning="What speaks with SQS: `lean` is our own client, `boto3` costs ten times the CPU per message. `auto` "
+        "takes boto3 only where that is needed, for instance behind a proxy. A log line says which and why.",
+    ),
+    Key(
         name="polls",
         type=Type.NUMBER,
-        example="polls = 8",
+        example="polls = 32",
         least=1,
         most=64,
-        meaning="Long polls that a poller has open at a time, at most; an idle one has one.",
+        meaning="Long polls that a poller has open at a time, at most; an idle one has one, a busy one what it needs, "
+        "16 at most with boto3.",
     ),
     Key(
         name="ready_messages",
@@ -159,6 +199,24 @@ QUEUE = (
     ),
 )
 
+BATCH = (
+    Key(
+        name="size",
+        type=Type.NUMBER,
+        example="size = 10",
+        least=1,
+        most=1000,
+        meaning="Messages in one call, at most. 1: the handler function takes one message, and no list.",
+    ),
+    Key(
+        name="wait",
+        type=Type.SECONDS,
+        example="wait = 0.5",
+        least=0,
+        most=LONGEST_BATCH_WAIT,
+        meaning="How long the first message waits in the handler for the others.",
+    ),
+)
 RECYCLE = (
     Key(
         name="max_messages",

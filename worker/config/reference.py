@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from worker.config.queue_keys import QUEUE, RECYCLE, RETRY
+from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.schema import AnySettings, Key, Type, default
 from worker.config.values import number
 from worker.config.worker_keys import WORKER
-from worker.settings import QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
 
 _INTRODUCTION = """\
 # Configuration
@@ -49,9 +49,10 @@ credentials, and a crash is answered only once its dump is written.
 
 ## The file's mode
 
-The file names the code that runs, so it must not be writable by its group or by others, nor may its folder be writable
-by everybody (unless sticky, as `/tmp` is). The fault names the `chmod` that mends it. A group that is its owner's own
-(of the same name and without other members, as many systems have it together with umask 002) may write the file.
+The file names the code that runs, so it must not be writable by its group or by others, nor may any folder above it
+(unless sticky, as `/tmp` is): who can rename a folder can put another in its place. The fault names the `chmod` that
+mends it. A group that is its owner's own (of the same name and without other members, as many systems have it together
+with umask 002) may write file and folders.
 """
 
 _AFTER = """\
@@ -65,9 +66,32 @@ _AFTER = """\
 | FIFO queue (the name ends in `.fifo`): `pollers` = 1 | one poller keeps the order of all groups |
 | `ready_messages` >= `max_messages` | the ready line takes what one receive brings |
 | `retry.first` <= `retry.most` | |
+| `threads` or `concurrency`, not both | the first is for plain functions, the second for `async def` |
+| `threads` or `concurrency`, times `batch.size`, <= 4,096 | the messages that one handler process can name as running |
 | `recycle` needs `spares` >= 1 | a spare that is ready takes the place first |
 | `dead_letter` of a FIFO queue is a FIFO queue, of a standard queue a standard one | a limit of SQS |
 | URLs are `https`, or of this machine, or `allow_insecure_endpoint = true` | bodies and receipts travel on them |
+"""
+
+_PRELOADING = """\
+## Preloading
+
+`preload = true` gives the queue a template: one more process, which imports the application once and forks every
+handler. A handler then starts in milliseconds however long the import takes, and shares the memory of what was imported
+as long as it does not touch it. What the import leaves behind is inherited by every handler:
+
+- **Threads.** The template refuses: exit code 78 at the first start, an aborted reload later. The log names the thread;
+  start it in the handler function, at the first message. Threads of numerical libraries go with `OMP_NUM_THREADS=1`.
+  `worker check` finds threads too.
+- **Connections and event loops.** Every handler gets the same one, which breaks it: a warning (`preload_shared`) names
+  it. Make it in the handler function, at the first message.
+- **Random numbers.** `random` is seeded anew in every handler. Other generators, such as numpy's, are not.
+- **Exit hooks.** They run in every handler that ends, not in the template. One that removes a folder made at import
+  takes it from the other handlers.
+- **Large data.** CPython counts references in the objects themselves, so that an object which is only read becomes the
+  handler's own, with its page of memory. Data that messages read here and there saves about half, code nearly all.
+
+If a template dies, its handlers go on, and another one imports the application again. A reload (HUP) makes a new one.
 """
 
 _SECTIONS = (
@@ -87,6 +111,12 @@ _SECTIONS = (
         RetrySettings,
     ),
     (
+        "[queues.NAME.batch]",
+        "For handler functions that take a `list[Message]`. May also be written inline: `batch = { size = 10 }`.",
+        BATCH,
+        BatchSettings,
+    ),
+    (
         "[queues.NAME.recycle]",
         "When a handler process is replaced: between two messages, by a spare that is ready, one at a time. Limits of "
         "messages and age are up to 10 % lower for each process, so that not all go together.",
@@ -101,7 +131,7 @@ def page() -> str:
     parts = [_INTRODUCTION]
     for title, text, keys, settings in _SECTIONS:
         parts.append(f"## `{title}`\n\n{text}\n\n{_table(keys, settings)}")
-    return "\n".join([*parts, _AFTER])
+    return "\n".join([*parts, _AFTER, _PRELOADING])
 
 
 def summary() -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.config.queue_keys import LONGEST_VISIBILITY
 from worker.config.values import number
-from worker.settings import POLL_GRACE, QueueSettings, RecycleSettings, Settings, in_clear
+from worker.settings import MOST_RUNNING, POLL_GRACE, QueueSettings, RecycleSettings, Settings, in_clear
 
 #: A drain waits for pending long polls, then releases what they brought (docs: the order of stopping).
 _DRAIN_RESERVE = 7.0
@@ -58,7 +58,23 @@ def check_queue(queue: QueueSettings, *, drain_timeout: float) -> Iterator[Compl
         )
     if queue.recycle != RecycleSettings() and not queue.spares:
         yield Complaint(("spares", "recycle"), "recycle needs a spare that is ready first: set spares to 1 or more")
+    yield from _check_places(queue)
     yield from _check_fifo(queue)
+
+
+def _check_places(queue: QueueSettings) -> Iterator[Complaint]:
+    if queue.threads > 1 and queue.concurrency:
+        yield Complaint(
+            ("threads", "concurrency"),
+            "threads are for plain handler functions and concurrency is for async def ones: keep one of the two",
+        )
+    elif queue.places > MOST_RUNNING:
+        calls = max(queue.threads, queue.concurrency)
+        yield Complaint(
+            ("batch", "concurrency", "threads"),
+            f"{calls:,} calls of {queue.batch.size:,} messages are more than the {MOST_RUNNING:,} that one handler "
+            f"process may run at once",
+        )
 
 
 def _check_fifo(queue: QueueSettings) -> Iterator[Complaint]:

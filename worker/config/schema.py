@@ -10,10 +10,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from worker.settings import QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
 
 #: The settings that tables become.
-AnySettings = type[Settings] | type[QueueSettings] | type[RetrySettings] | type[RecycleSettings]
+AnySettings = type[Settings] | type[QueueSettings] | type[RetrySettings] | type[RecycleSettings] | type[BatchSettings]
 
 
 class Type(Enum):

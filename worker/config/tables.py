@@ -8,17 +8,18 @@ from typing import Any
 from worker.config import shapes
 from worker.config.environment import BadReference
 from worker.config.problems import nearest
-from worker.config.queue_keys import QUEUE, RECYCLE, RETRY
+from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.report import Report
 from worker.config.schema import Key
 from worker.config.values import MISSING, BadValue, convert
-from worker.settings import RecycleSettings, RetrySettings
+from worker.settings import BatchSettings, RecycleSettings, RetrySettings
 
 _SOURCES = ("url", "name", "ssm")
 #: Tables inside a queue's table.
-_TABLES: tuple[tuple[str, Sequence[Key], type[RetrySettings] | type[RecycleSettings]], ...] = (
+_TABLES: tuple[tuple[str, Sequence[Key], type[RetrySettings] | type[RecycleSettings] | type[BatchSettings]], ...] = (
     ("retry", RETRY, RetrySettings),
     ("recycle", RECYCLE, RecycleSettings),
+    ("batch", BATCH, BatchSettings),
 )
 _INNER = tuple(name for name, _, _ in _TABLES)
 

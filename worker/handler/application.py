@@ -10,16 +10,19 @@ from importlib import import_module
 from types import ModuleType
 
 from worker.handler.describe import describe
+from worker.handler.form import form_of, misfit
 from worker.handler.run import HandlerFunction
+from worker.settings import QueueSettings
 
 
 class CannotImport(Exception):
     """The handler function cannot be used; the text names it and the reason."""
 
 
-def load(handler: str, paths: Sequence[str]) -> HandlerFunction:
-    """Import "package.module:function", looked for in `paths` first. Raises CannotImport."""
+def load(queue: QueueSettings, paths: Sequence[str]) -> HandlerFunction:
+    """Import the queue's "package.module:function", looked for in `paths` first. Raises CannotImport."""
     sys.path[:0] = paths
+    handler = queue.handler
     module_name, _, name = handler.partition(":")
     try:
         module = import_module(module_name)
@@ -33,7 +36,7 @@ def load(handler: str, paths: Sequence[str]) -> HandlerFunction:
             raise CannotImport(f"cannot import {handler!r}: {_missing(module, part)}") from None
     if not callable(found):
         raise CannotImport(f"cannot use {handler!r}: it is a {type(found).__name__}, not a function")
-    fault = _fault(found)
+    fault = _fault(found, queue)
     if fault:
         raise CannotImport(f"cannot use {handler!r}: {fault}")
     return found
@@ -61,12 +64,10 @@ def _missing(module: ModuleType, name: str) -> str:
     return f"module {module.__name__} ({getattr(module, '__file__', None) or 'built in'}) has no {name!r}{hint}"
 
 
-def _fault(function: HandlerFunction) -> str:
-    """Why the handler function could never handle a message, or nothing."""
+def _fault(function: HandlerFunction, queue: QueueSettings) -> str:
+    """Why the handler function could never handle a message of this queue, or nothing."""
     for one in (function, getattr(function, "__call__", None)):  # noqa: B004 - an object's method is what is looked at
-        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
-            return "it is an async def, and handler functions are plain functions"
-        if inspect.isgeneratorfunction(one):
+        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
             return "it has a yield, so calling it runs nothing"
     try:
         inspect.signature(function).bind(None)
@@ -74,4 +75,4 @@ def _fault(function: HandlerFunction) -> str:
         return ""  # written in C, without a signature: only a call can tell
     except TypeError as error:
         return f"it is called with one argument, the message: {error}"
-    return ""
+    return misfit(form_of(function), queue)

@@ -8,11 +8,12 @@ import os
 import sys
 from dataclasses import dataclass
 from select import POLLIN, poll
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.channel import PROTOCOL, Channel, Frame
 from worker.handler.application import CannotImport, load
 from worker.handler.endings import Endings
+from worker.handler.form import form_of, several
 from worker.handler.links import Links, SupervisorGone
 from worker.handler.loop import Loop
 from worker.handler.run import HandlerFunction
@@ -22,8 +23,11 @@ from worker.handler.stream_thread import StreamThread
 from worker.platform import die_with_parent, leave_no_core, map_file, now, prefer_for_oom
 from worker.protocol import ControlFrame
 from worker.settings import QueueSettings, Settings, from_json
-from worker.slots import ChildState, HandlerSlot
+from worker.slots import ChildState, HandlerSlot, ring_length
 from worker.telemetry import Log
+
+if TYPE_CHECKING:
+    from worker.handler.concurrent_loop import ConcurrentLoop
 
 #: The out-of-memory killer takes user code before the processes that hold leases.
 _OOM_SCORE = 500
@@ -31,7 +35,7 @@ _OOM_SCORE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What the supervisor tells a handler first."""
+    """What the supervisor tells a handler, or a template, first."""
 
     settings: Settings
     queue: QueueSettings
@@ -51,35 +55,57 @@ class Refused(Exception):
 class Handler:
     """The parts of a handler process that is ready."""
 
-    loop: Loop
+    loop: Loop | ConcurrentLoop
     links: Links
     endings: Endings
 
 
-def boot(control: Channel) -> Handler:
-    """From the first frame to READY. Raises Refused, SupervisorGone."""
+def boot(control: Channel, function: HandlerFunction | None = None) -> Handler:
+    """From the first frame to READY. Raises Refused, SupervisorGone.
+
+    `function`: a template has imported it, and forked this process; else the application is imported here.
+    """
     alarm = Alarm()
     listen(alarm)
-    first, *later = _first_frames(control)
-    setup = _read_setup(first)
-    die_with_parent(setup.parent)
-    prefer_for_oom(_OOM_SCORE)
-    leave_no_core()
-    dump_stacks_to(setup.stacks)
-    _write_lines_at_once()
+    first, *later = first_frames(control)
+    setup = read_setup(first)
+    settle_in(setup)
     slot = HandlerSlot(setup.slot, setup.concurrency)
     slot.tell(pid=os.getpid(), state=ChildState.STARTING)
-    stream = Stream()
+    stream = Stream(ring_length(setup.concurrency))
     links = Links(control, stream)
     endings = Endings(lambda: _open_log(setup), links, stream)
     os.register_at_fork(after_in_child=endings.disown)
-    function = _import(setup, endings)
+    function = function or _import(setup, endings)
+    loop = _loop(function, setup.queue, slot=slot, links=links, stream=stream, alarm=alarm, endings=endings)
+    control.send(ControlFrame.READY, {"protocol": PROTOCOL})
+    links.obey(later)
+    return Handler(loop, links, endings)
+
+
+def _loop(
+    function: HandlerFunction,
+    queue: QueueSettings,
+    *,
+    slot: HandlerSlot,
+    links: Links,
+    stream: Stream,
+    alarm: Alarm,
+    endings: Endings,
+) -> Loop | ConcurrentLoop:
+    form = form_of(function)
+    if several(form, queue):
+        from worker.handler.concurrency import concurrent_loop  # a plain handler's start need not pay 5 ms for it
+
+        return concurrent_loop(
+            function, form, queue=queue, slot=slot, links=links, stream=stream, endings=endings, clock=now
+        )
     thread = StreamThread(links, stream)
     thread.start(endings.by_failure)
-    loop = Loop(
+    return Loop(
         function,
-        queue=setup.queue.name,
-        timeout=setup.queue.handler_timeout,
+        queue=queue.name,
+        timeout=queue.handler_timeout,
         slot=slot,
         links=links,
         stream=stream,
@@ -88,12 +114,9 @@ def boot(control: Channel) -> Handler:
         endings=endings,
         clock=now,
     )
-    control.send(ControlFrame.READY, {"protocol": PROTOCOL})
-    links.obey(later)
-    return Handler(loop, links, endings)
 
 
-def _first_frames(control: Channel) -> list[Frame]:
+def first_frames(control: Channel) -> list[Frame]:
     """SETUP, and what has come with it: a supervisor may attach a handler that is still booting."""
     arrival = poll()
     arrival.register(control.fileno(), POLLIN)
@@ -106,11 +129,12 @@ def _first_frames(control: Channel) -> list[Frame]:
             raise SupervisorGone
 
 
-def _read_setup(frame: Frame) -> Setup:
+def read_setup(frame: Frame) -> Setup:
+    """Who this process is to be. Raises Refused if it is not for us to understand."""
     header: dict[str, Any] = frame.header if isinstance(frame.header, dict) else {}
     if frame.kind != ControlFrame.SETUP or header.get("protocol") != PROTOCOL:
         theirs = header.get("protocol", "another")
-        raise Refused(f"this handler speaks protocol {PROTOCOL}, its supervisor {theirs}: restart the whole pool")
+        raise Refused(f"this process speaks protocol {PROTOCOL}, its supervisor {theirs}: restart the whole pool")
     slot_fd, stacks = frame.fds
     slot = map_file(slot_fd)
     os.close(slot_fd)
@@ -127,9 +151,22 @@ def _read_setup(frame: Frame) -> Setup:
     )
 
 
+def settle_in(setup: Setup) -> None:
+    """What holds for the whole life of a process that runs user code.
+
+    A handler that a template forked gets its SETUP only once it is the supervisor's child: armed any earlier, the death
+    signal would fire at the end of the process between.
+    """
+    die_with_parent(setup.parent)
+    prefer_for_oom(_OOM_SCORE)
+    leave_no_core()
+    dump_stacks_to(setup.stacks)
+    _write_lines_at_once()
+
+
 def _import(setup: Setup, endings: Endings) -> HandlerFunction:
     try:
-        function = load(setup.queue.handler, setup.settings.paths)
+        function = load(setup.queue, setup.settings.paths)
     except CannotImport as error:
         endings.leave_if_forked(failed=True)
         raise Refused(str(error)) from error.__cause__

@@ -42,7 +42,7 @@ class Endings:
     def by_user_code(self, error: BaseException, message: Message) -> NoReturn:
         """User code raised SystemExit or KeyboardInterrupt: a death, not an ack; the message has no outcome.
 
-        The caller holds the links, if this is no forked child.
+        The caller holds the links, if this is no forked child. Others may run beside it: they end here as well.
         """
         code = _exit_code(error)
         if not self.forked:

@@ -1,5 +1,7 @@
 """Handler process: the one place where what a handler function returns or raises becomes an outcome.
 
+`run` is the way of one message at a time; `perform.py` leads here where several run at once.
+
 | the handler function | outcome |
 |---|---|
 | returns None, or anything that is not named below | ack |
@@ -36,14 +38,15 @@ def run(function: HandlerFunction, message: Message, parcel: Parcel, *, alarm: A
             result = function(message)
         finally:
             alarm.message = None
-        return None if result is None else _returned(result, parcel)
+        return None if result is None else returned(result, parcel)
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - user code may raise anything; all but the two above are retries
-        return _raised(error, message, parcel, report)
+        return raised(error, message, parcel, report)
 
 
-def _returned(result: object, parcel: Parcel) -> Outcome | None:
+def returned(result: object, parcel: Parcel) -> Outcome | None:
+    """What a return means, None: an ack. Raises TypeError or ValueError for what cannot be an outcome."""
     if isinstance(result, Retry | Reject):
         return _asked(result, parcel)
     if isinstance(result, Forward):
@@ -68,7 +71,8 @@ def _asked(asked: Retry | Reject, parcel: Parcel) -> Outcome:
     return Outcome(parcel.seq, Kind.REJECT, None, reason, body=parcel.body, attributes=parcel.message_attributes)
 
 
-def _raised(error: BaseException, message: Message, parcel: Parcel, report: Report) -> Outcome:
+def raised(error: BaseException, message: Message, parcel: Parcel, report: Report) -> Outcome:
+    """What an exception means; it is reported unless it is an outcome itself."""
     if isinstance(error, Retry | Reject):
         try:
             return _asked(error, parcel)

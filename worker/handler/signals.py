@@ -38,6 +38,12 @@ class Alarm:
 
 def listen(alarm: Alarm) -> None:
     """Install the signal handlers. A child that user code forks gets the ordinary ones back."""
+    catch(alarm)
+    os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_restore)
+
+
+def catch(alarm: Alarm) -> None:
+    """Install the signal handlers, and let children keep them: a template's children are handlers."""
     for number in _IGNORED:
         # Caught, not SIG_IGN: ignored signals stay ignored after exec, and the sub-processes of user code could not
         # be terminated any more.
@@ -46,7 +52,6 @@ def listen(alarm: Alarm) -> None:
     for number in _JOB_CONTROL:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, alarm.go_off)
-    os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_restore)
 
 
 def dump_stacks_to(fd: int) -> None:

@@ -20,7 +20,8 @@ class Stream:
     Used by one thread at a time: the main thread, or the stream thread while user code runs long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = RING) -> None:
+        self._kept = kept  # outcomes that a successor hears again: as many as the ring in the slot tells it
         self.channel: Channel | None = None
         self.inbox: deque[Parcel] = deque()  #: not started
         self.running: dict[int, Parcel] = {}  #: by place in the slot
@@ -75,7 +76,7 @@ class Stream:
             self._told.append((acks, retries))
             self._told_count += len(acks) + len(retries)
         # What the kernel has not taken yet is not in any poller's reach, so it is kept however much it is.
-        while self._told_count > RING and not channel.pending:
+        while self._told_count > self._kept and not channel.pending:
             acks, retries = self._told.popleft()
             self._told_count -= len(acks) + len(retries)
 

@@ -19,7 +19,7 @@ _TICK = 0.020
 #: Looks at an idle main thread before it sleeps.
 _LOOKS = 10
 #: Meant for the thread in which they happen.
-_FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
+FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
 
 
 class StreamThread:
@@ -67,7 +67,7 @@ class StreamThread:
 
     def _main(self, on_error: Callable[[Exception], None]) -> None:
         # Signals belong to the main thread, so that they interrupt user code.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
         try:
             while True:
                 self.step()

@@ -11,8 +11,10 @@ from worker.policy.ledger import Ledger
 
 def received(ledger: Ledger, messages: Iterable[Received], *, sent_at: float, now: float, chance: float) -> None:
     """A receive that was sent at `sent_at` brought these; loss is judged from then, the first beat is due by `now`."""
-    rules, table = ledger.rules, ledger.table
+    rules, table, deliveries, counts = ledger.rules, ledger.table, ledger.deliveries, ledger.counts
+    lease_end, beat_due = sent_at + rules.visibility, now + rules.visibility / 3
     fresh: list[Delivery] = []
+    damaged = False
     for message in messages:
         if not table.free:
             break  # more than was asked for: SQS shows it again by itself
@@ -24,27 +26,29 @@ def received(ledger: Ledger, messages: Iterable[Received], *, sent_at: float, no
         delivery.message = message
         delivery.size = len(message.body)
         delivery.attempts = max(0, int(message.attributes.get("ApproximateReceiveCount", "1")) - 1)
-        delivery.lease_end = sent_at + rules.visibility
-        delivery.beat_due = now + rules.visibility / 3
+        delivery.lease_end = lease_end
+        delivery.beat_due = beat_due
         delivery.place = table.add(
             seq=delivery.seq,
             message_id=delivery.message_id,
             receipt=delivery.receipt,
             group=group,
-            lease_end=delivery.lease_end,
+            lease_end=lease_end,
             received_at=sent_at,
             attempts=delivery.attempts,
         )
-        ledger.deliveries[delivery.seq] = delivery
-        ledger.counts["received"] += 1
-        ledger.counts["received_bytes"] += delivery.size
+        deliveries[delivery.seq] = delivery
+        counts["received"] += 1
+        counts["received_bytes"] += delivery.size
         if _parked(ledger, delivery):
-            ledger.counts["parked"] += 1
+            counts["parked"] += 1
             continue
+        damaged |= not message.intact
         ledger.line.add(delivery)
         fresh.append(delivery)
-    for delivery in reversed(fresh):  # what is given back at once goes tail first, as every release of a group
-        _judge(ledger, delivery, chance=chance)
+    if damaged or ledger.done or ledger.closing or ledger.draining:
+        for delivery in reversed(fresh):  # what is given back at once goes tail first, as every release of a group
+            _judge(ledger, delivery, chance=chance)
 
 
 def _parked(ledger: Ledger, delivery: Delivery) -> bool:

@@ -6,8 +6,11 @@ import math
 
 #: Seconds before a failed settlement is tried again: doubled from the first, full jitter, at most the second.
 SETTLE_FIRST, SETTLE_MOST = 0.1, 5.0
-#: Seconds before a receive is tried again after a failed one. Full rate is back at most 30 s after the endpoint healed.
+#: Seconds before a receive is tried again after a failed one.
 RECEIVE_FIRST, RECEIVE_MOST = 0.2, 20.0
+#: Seconds after the endpoint healed within which receives are back at full rate; and how much longer than its wait a
+#: receive may hang before it is given up: one that hangs while the endpoint heals is followed by one more backoff.
+HEALED, HANGS = 30.0, 8.0
 
 
 def full_jitter(tries: int, *, first: float, most: float, chance: float) -> float:
@@ -19,6 +22,11 @@ def half_jitter(tries: int, *, first: float, most: float, chance: float) -> floa
     """As full_jitter, but at least half of the bound: for calls to an endpoint that needs rest."""
     bound = min(most, first * 2.0 ** min(tries - 1, 60))
     return bound * (0.5 + chance / 2)
+
+
+def receive_most(wait: float) -> float:
+    """Seconds, at most, before a failed receive is tried again, where a receive waits for `wait` seconds."""
+    return min(RECEIVE_MOST, max(2.0, HEALED - HANGS - wait))
 
 
 def visibility(seconds: float) -> int:

@@ -38,7 +38,8 @@ class Failure:
         return f"{self.code}: {self.text}" if self.text else self.code
 
 
-#: Codes as botocore gives them; SQS has a query code and a shape name for most, and either may arrive.
+#: Codes as botocore gives them; SQS has a query code and a shape name for most, and either may arrive. A bare status
+#: is no answer of SQS: a proxy's 403 or 404 says nothing of permissions or queues, and a first boot gives up on those.
 _KINDS = {
     FailureKind.THROTTLED: {
         *("RequestThrottled", "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException"),
@@ -49,9 +50,10 @@ _KINDS = {
         *("SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"),
         *("MissingAuthenticationToken", "InvalidAccessKeyId", "NotAuthorized"),
         *("NoCredentialsError", "CredentialRetrievalError", "PartialCredentialsError", "TokenRetrievalError"),
+        *("SSOTokenLoadError", "UnauthorizedSSOTokenError", "InvalidIdentityToken", "IDPRejectedClaim"),
     },
     FailureKind.CLOCK: {"RequestTimeTooSkewed", "RequestExpired"},
-    FailureKind.DENIED: {"AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.AccessDenied", "403"},
+    FailureKind.DENIED: {"AccessDenied", "AccessDeniedException", "AWS.SimpleQueueService.AccessDenied"},
     FailureKind.KMS: {
         *("KmsAccessDenied", "KMS.AccessDeniedException", "KmsDisabled", "KMS.DisabledException"),
         *("KmsInvalidState", "KMS.KMSInvalidStateException", "KmsNotFound", "KMS.NotFoundException"),
@@ -59,7 +61,7 @@ _KINDS = {
     },
     FailureKind.QUEUE_GONE: {
         *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NonExistentQueue"),
-        *("AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently", "404"),
+        *("AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"),
     },
     FailureKind.LEASE: {
         *("ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from worker.message import Kind
@@ -19,23 +19,26 @@ CRASH_BYTES = 8192
 _ACK = Settlement(Action.DELETE, Kind.ACK)
 
 
-def take(ledger: Ledger, handler: int, *, most: int, most_bytes: int, now: float) -> list[Delivery]:
-    """Give up to `most` deliveries to a handler: `most_bytes` of bodies, or one message of any size."""
+def take(ledger: Ledger, handler: int, *, most: int, most_bytes: int, now: float, places: int = 1) -> list[Delivery]:
+    """Give up to `most` deliveries to a handler: one of any size for each of its free `places`, the last of which and
+    all others have `most_bytes` of bodies."""
     taken: list[Delivery] = []
     room = most_bytes
     while len(taken) < most and (delivery := ledger.line.peek()) is not None:
         if delivery.lease_end <= now:
             ledger.lose(delivery)  # no effect starts on a lost lease
             continue
-        if ledger.hiding_denied and delivery.lease_end - now < ledger.rules.visibility / 2:
-            ledger.release(delivery)  # nobody extends its lease: a handler would be cut off in the middle
+        if _too_late(ledger, delivery, now):
+            ledger.release(delivery)
             continue
-        if taken and delivery.size > room:
+        if len(taken) >= places and delivery.size > room:
             break
         ledger.line.take()
-        room -= delivery.size
         _dispatch(ledger, delivery, handler)
         taken.append(delivery)
+        if len(taken) >= places:
+            room -= delivery.size
+    ledger.counts["attempts"] += len(taken)
     return taken
 
 
@@ -45,17 +48,25 @@ def take_suspect(ledger: Ledger, handler: int, *, now: float) -> list[Delivery]:
         if delivery.lease_end <= now:
             ledger.lose(delivery)
             continue
+        if _too_late(ledger, delivery, now):
+            ledger.release(delivery)
+            continue
         ledger.line.take(suspect=True)
         _dispatch(ledger, delivery, handler)
+        ledger.counts["attempts"] += 1
         return [delivery]
     return []
+
+
+def _too_late(ledger: Ledger, delivery: Delivery, now: float) -> bool:
+    """Nobody extends its lease, and half of it is gone: a handler would be cut off in the middle."""
+    return ledger.hiding_denied and delivery.lease_end - now < ledger.rules.visibility / 2
 
 
 def _dispatch(ledger: Ledger, delivery: Delivery, handler: int) -> None:
     delivery.state = State.DISPATCHED
     delivery.handler = handler
     delivery.attempts += 1
-    ledger.counts["attempts"] += 1
     ledger.table.dispatch(delivery.place, handler)
 
 
@@ -198,11 +209,23 @@ class Death:
     details: str = ""  #: for the dead-letter queue: signal, exit code, peak memory, stack
 
 
-def died(ledger: Ledger, handler: int, running: set[int], *, death: Death, now: float, chance: float) -> None:
-    """A handler process is dead, and what it still told was heard. `running`: what it died with."""
+def died(
+    ledger: Ledger,
+    handler: int,
+    running: Set[int],
+    *,
+    death: Death,
+    now: float,
+    chance: float,
+    in_time: Set[int] = frozenset(),
+) -> None:
+    """A handler process is dead, and what it still told was heard. `running`: what it died with.
+
+    `in_time`: those of them that were not past their deadline. If it was killed for one that was, they pay nothing.
+    """
     mine = [one for one in ledger.deliveries.values() if one.handler == handler and one.state is State.DISPATCHED]
     for delivery in sorted(mine, key=lambda one: one.seq, reverse=True):
-        if delivery.seq not in running or death.caused:
+        if delivery.seq not in running or death.caused or (death.overdue and delivery.seq in in_time):
             _uncharge(ledger, delivery)
         elif delivery.lost:
             ledger.gone(delivery, "")

@@ -58,7 +58,12 @@ class Send:
     entries: tuple[Outgoing, ...]
 
 
-Request = Receive | Delete | Hide | Send
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How many messages the queue has: one GetQueueAttributes."""
+
+
+Request = Receive | Delete | Hide | Send | Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +77,19 @@ class Answer:
     messages: tuple[Received, ...] = ()  #: Receive
     unusable: int = 0  #: Receive: messages without a receipt handle or id, which nobody can settle
     entries: tuple[Failure | None, ...] = ()  #: batches: per entry, in order, None where it is confirmed
+    depth: tuple[int, int] | None = None  #: Look: messages that wait, and those in flight, both approximate
 
 
 class Sqs(Protocol):
-    """Calls to SQS that never block: they are started, and their answers are fetched when `fileno` is readable."""
+    """Calls to SQS that never block: they are started, and their answers are fetched when `fileno` is readable.
+
+    answers() may do a client's own work as well, so it is called whenever `fileno` is readable or due() says so.
+    """
 
     def start(self, request: Request, token: object) -> None: ...
     def answers(self) -> list[Answer]: ...
     def fileno(self) -> int: ...
+    def due(self, now: float) -> float: ...  # seconds till answers() has something to do though nothing is readable
     @property
     def receiving(self) -> int: ...  # receives on their way
     @property

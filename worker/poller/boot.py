@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import random
 import select
@@ -31,8 +32,6 @@ from worker.telemetry import Log
 if TYPE_CHECKING:
     from worker.aws.queues import ResolvedQueue
 
-#: Threads for deletes, beats and sends.
-CONTROLS = 8
 #: A maxReceiveCount below this sends messages to the dead-letter queue that no handler ever started.
 FEWEST_RECEIVES = 3
 #: FIFO attempts before a message is rejected, where neither the settings nor a redrive policy names a number.
@@ -62,7 +61,10 @@ def main(control_fd: int) -> int:
     slot.tell(pid=os.getpid(), state=ChildState.STARTING, now=now, received_at=now, quiet_until=now)
     queue = settings.queue(header["queue"])
     try:
-        return Boot(settings, queue, control=control, log=log, header=header, early=early).serve(slot, table)
+        boot = Boot(settings, queue, control=control, log=log, header=header, early=early)
+        gc.collect()
+        gc.freeze()  # boto3's objects live as long as we do: to look through them for garbage stops the loop for 30 ms
+        return boot.serve(slot, table)
     except Hopeless as error:
         return _fail(control, str(error))
     except DrainedEarly:
@@ -94,7 +96,8 @@ class Boot:
         header: dict[str, Any],
         early: list[Frame],
     ) -> None:
-        # boto3 takes a third of a second to import: what needs no AWS came first.
+        # botocore takes a tenth of a second to import: what needs no AWS came first.
+        from worker.aws.clients import client_for
         from worker.aws.library_log import tell_warnings
         from worker.aws.session import Session, Unusable
 
@@ -107,19 +110,16 @@ class Boot:
         self._early = early
         try:
             self._session = Session(settings, queue)
-            self._controlling = self._session.controlling(CONTROLS)
+            self._client = client_for(self._session, queue)
         except Unusable as error:
             raise Hopeless(f"queue {queue.name}: {error}") from error
+        log.info("client_chosen", client=self._client.name, why=self._client.why)
 
     def serve(self, slot: PollerSlot, table: LeaseTable) -> int:
         """Resolve the queue, take over what a predecessor held, and run the loop to its end."""
-        from worker.aws.calls import Calls
-
         queue, epoch = self._queue, int(self._header["epoch"])
-        controlling = self._controlling
         resolved = self._resolve(slot)
-        receiving = self._session.receiving(queue.polls)
-        sqs = Calls(resolved.url, receiving=receiving, controlling=controlling, polls=queue.polls, controls=CONTROLS)
+        sqs = self._client.sqs(resolved.url)
         rules = Rules(
             fifo=resolved.fifo,
             visibility=int(queue.visibility_timeout),
@@ -137,6 +137,9 @@ class Boot:
             log=self._log,
             chance=random.random,
             token=lambda: str(uuid.uuid4()),
+            most_polls=self._client.polls,
+            most_calls=self._client.controls,
+            cpu=platform.cpu_seconds,
         )
         loop = PollerLoop(state, slot)
         now = state.received_at = platform.now()  # a first long poll that never returns is noticed as well
@@ -164,7 +167,7 @@ class Boot:
         tries, started = 0, platform.now()
         while True:
             try:
-                return resolve(self._session, self._controlling, self._queue)
+                return resolve(self._session, self._client.ask, self._queue)
             except Unresolved as error:
                 if error.failure.kind in _HOPELESS:
                     raise Hopeless(str(error)) from error

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import defaultdict
 
 from worker.channel import Broken, Frame
-from worker.message import LONGEST_LEASE, Kind
+from worker.message import Kind
 from worker.policy import outcomes
-from worker.policy.credit import BYTES, line_target
+from worker.policy.credit import BYTES, line_target, share
 from worker.policy.delivery import Action, Delivery, Settlement, State
-from worker.policy.ledger import Ledger
 from worker.poller.links import HandlerLink
 from worker.poller.state import PollerState
+from worker.poller.watchman import Watchman, expiry
 from worker.protocol import (
-    ControlFrame,
     Outcome,
     Parcel,
     StreamFrame,
     read_outcomes,
     send_messages,
 )
-from worker.settings import POLL_GRACE
-
-#: Seconds between two looks at the deadlines of running messages.
-_DEADLINES = 0.5
-#: Seconds that a handler may hold messages, run none and tell nothing, before it counts as hung.
-_SILENT = 10.0
 
 
 class Dispatcher:
@@ -36,7 +28,7 @@ class Dispatcher:
     def __init__(self, state: PollerState) -> None:
         self._state = state
         self.links: dict[int, HandlerLink] = {}
-        self._deadlines_at = 0.0
+        self._watchman = Watchman(state, self.links)
 
     # --- giving out
 
@@ -51,7 +43,7 @@ class Dispatcher:
             if ledger.line.count:
                 self._give(now)
         self._tell_news()
-        return self._watch_deadlines(now)
+        return self._watchman.step(now)
 
     def target(self) -> int:
         """How many messages the ready line should hold; 0 while no handler can take any."""
@@ -60,7 +52,7 @@ class Dispatcher:
             return 0
         concurrency = links[0].slot.concurrency
         most = self._state.queue.ready_messages
-        if self._state.ledger.hiding_denied:
+        if self._state.ledger.hiding_denied or self._state.beats_fail:
             most = len(links) * concurrency  # what waits in the line loses lease time that nobody extends
         return line_target([link.service for link in links], concurrency=concurrency, most=most)
 
@@ -69,9 +61,16 @@ class Dispatcher:
         open_links = [link for link in self.links.values() if link.room()]
         open_links.sort(key=lambda link: len(link.held))
         for place, link in enumerate(open_links):
-            share = math.ceil(ledger.line.count / (len(open_links) - place))
-            most = min(link.room(), share)
-            deliveries = outcomes.take(ledger, link.uid, most=most, most_bytes=BYTES - link.held_bytes, now=now)
+            # Half a batch for each of two handlers would be two calls where one is enough.
+            part = share(ledger.line.count, links=len(open_links) - place, service=link.service)
+            deliveries = outcomes.take(
+                ledger,
+                link.uid,
+                most=min(link.room(), max(part, self._state.queue.batch.size)),
+                most_bytes=link.room_bytes(),
+                places=max(1, link.slot.concurrency - len(link.held)),
+                now=now,
+            )
             if not deliveries:
                 return
             self._send(link, deliveries, now)
@@ -92,7 +91,7 @@ class Dispatcher:
         self._send(link, deliveries, now)
 
     def _send(self, link: HandlerLink, deliveries: list[Delivery], now: float) -> None:
-        parcels = [_parcel(delivery, _expiry(self._state.ledger, delivery)) for delivery in deliveries]
+        parcels = [_parcel(delivery, expiry(self._state.ledger, delivery)) for delivery in deliveries]
         link.give(deliveries, now)
         # A big body is a frame of its own: a reader then needs no more memory than for that body.
         frame: list[Parcel] = []
@@ -203,12 +202,14 @@ class Dispatcher:
     def died(self, uid: int, death: outcomes.Death, now: float) -> HandlerLink | None:
         """A handler is dead and reaped: what it still wrote counts first, the stream to its end, then the ring."""
         link = self.links.pop(uid, None)
-        running: set[int] = set()
+        running: dict[int, float] = {}
         if link is not None:
             self.readable(link, now)
             self._hear_ring(link, now)
-            running = {entry.seq for entry in link.slot.running()}
-        outcomes.died(self._state.ledger, uid, running, death=death, now=now, chance=self._state.chance())
+            running = {entry.seq: entry.deadline for entry in link.slot.running()}
+        in_time = {seq for seq, deadline in running.items() if deadline > now}
+        chance = self._state.chance()
+        outcomes.died(self._state.ledger, uid, running.keys(), death=death, now=now, chance=chance, in_time=in_time)
         return link
 
     def presume_dead(self, now: float) -> list[HandlerLink]:
@@ -230,35 +231,6 @@ class Dispatcher:
         for (uid, frame), seqs in by_handler.items():
             if uid in self.links:
                 self.links[uid].channel.send(frame, seqs)
-
-    # --- hangs
-
-    def _watch_deadlines(self, now: float) -> float:
-        """Judge every handler that holds messages: a missed message deadline is a hang, nothing else is."""
-        if not any(link.held for link in self.links.values()):
-            return float("inf")
-        if now < self._deadlines_at:
-            return self._deadlines_at - now
-        self._deadlines_at = now + _DEADLINES
-        for link in self.links.values():
-            running = link.slot.running()
-            late = [entry.seq for entry in running if entry.deadline < now and entry.seq in link.held]
-            if not running and link.greeted and link.held and now - link.heard_at > _SILENT + POLL_GRACE:
-                late = [min(link.held)]
-            if running:
-                link.heard_at = now
-            for seq in set(late) - link.reported:
-                link.reported.add(seq)
-                self._state.counts["overdue"] += 1
-                self._state.control.send(ControlFrame.OVERDUE, {"handler": link.uid, "seq": seq})
-        return _DEADLINES
-
-
-def _expiry(ledger: Ledger, delivery: Delivery) -> float:
-    """When a handler function must have ended, whatever it asks for: SQS's 12 hours, or a lease that none extends."""
-    if ledger.hiding_denied:
-        return delivery.lease_end - max(1.0, ledger.rules.visibility / 10)
-    return delivery.received_at + LONGEST_LEASE
 
 
 def _parcel(delivery: Delivery, expires: float) -> Parcel:

@@ -35,6 +35,7 @@ class Heartbeater:
     def step(self, now: float) -> float:
         """Send what is due; returns the seconds till the next."""
         ledger = self._state.ledger
+        self._state.beats_fail = self._gate.failures > 0 and bool(ledger.hurried or self._on_their_way)
         if ledger.hiding_denied and now >= self._denied_until:
             ledger.hiding_denied = False  # the next beat or release tells whether it is so still
         while (wait := self._gate.wait(now, on_their_way=self._on_their_way)) == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.channel import Channel
-from worker.policy.credit import BYTES, credit, worth_sending
+from worker.policy.credit import BYTES, credit, unread_bytes, worth_sending
 from worker.policy.delivery import Delivery
 from worker.slots import HandlerSlot
 
@@ -51,11 +51,15 @@ class HandlerLink:
         """How many more messages it may be sent now."""
         if not self.greeted or self.detaching or self.alone or self.channel.closed or self.channel.pending:
             return 0
-        most = credit(self.service, concurrency=self.slot.concurrency)
-        held = len(self.held)
-        if self.held_bytes >= BYTES or not worth_sending(held, most):
+        concurrency = self.slot.concurrency
+        most, held = credit(self.service, concurrency=concurrency), len(self.held)
+        if self.room_bytes() <= 0 or not worth_sending(held, most, concurrency=concurrency):
             return 0
         return most - held
+
+    def room_bytes(self) -> int:
+        """How many more bytes of bodies it may be sent now, beyond one message for each free place."""
+        return BYTES - unread_bytes(self.held_bytes, held=len(self.held), concurrency=self.slot.concurrency)
 
     def look(self, now: float) -> None:
         """Learn its mean time per message from its slot."""

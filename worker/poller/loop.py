@@ -13,10 +13,12 @@ from worker import platform
 from worker.channel import Channel, Frame
 from worker.policy.health import HINTS
 from worker.policy.outcomes import Death
-from worker.policy.requests import Answer, Receive
+from worker.policy.pace import ADVICE
+from worker.policy.requests import Answer, Look, Receive
 from worker.poller.dispatcher import Dispatcher
 from worker.poller.heartbeater import Beat, Heartbeater
 from worker.poller.links import HandlerLink
+from worker.poller.lookout import Lookout
 from worker.poller.receiver import Receiver
 from worker.poller.settler import Batch, Settler
 from worker.poller.state import PollerState
@@ -40,6 +42,7 @@ class PollerLoop:
         self.receiver = Receiver(state)
         self.heartbeater = Heartbeater(state)
         self.settler = Settler(state, self.heartbeater.denied)
+        self.lookout = Lookout(state)
         self.stopping = Stopping(state, self.dispatcher)
         self._published_at = 0.0
         self._news = True  #: something happened since the last publication
@@ -65,7 +68,9 @@ class PollerLoop:
             self.heartbeater.step(now),
             self.dispatcher.step(now),
             self.receiver.step(now, target=self.dispatcher.target()),
+            self.lookout.step(now),
             self.stopping.step(now),
+            state.sqs.due(now),  # after the actors, who may have sent something
         )
         self._tell_log()
         # Progress is shown to the supervisor well within the third of a visibility timeout it allows.
@@ -82,8 +87,7 @@ class PollerLoop:
             now = platform.now()
             self._news = True
             if key.data == "sqs":
-                for answer in self._state.sqs.answers():
-                    self.answered(answer, now)
+                self._take_answers(now)
             elif key.data == "control":
                 for frame in self._state.control.receive():
                     self.order(frame, now)
@@ -92,12 +96,24 @@ class PollerLoop:
                     self.stopping.orphaned(now)
             else:
                 self._stream(key.data, mask, now)
+        now = platform.now()
+        if self._state.sqs.due(now) <= 0:
+            self._take_answers(now)
         self._watch_links()
+
+    def _take_answers(self, now: float) -> None:
+        for answer in self._state.sqs.answers():
+            self._news = True
+            self.answered(answer, now)
 
     def answered(self, answer: Answer, now: float) -> None:
         """An answer of SQS goes to the actor that asked."""
         if isinstance(answer.request, Receive):
             self.receiver.answered(answer, now)
+            if answer.failure is None:
+                self.lookout.received(len(answer.messages), now)
+        elif isinstance(answer.request, Look):
+            self.lookout.answered(answer, now)
         elif isinstance(answer.token, Beat):
             self.heartbeater.answered(answer, answer.token, now)
         elif isinstance(answer.token, Batch):
@@ -178,6 +194,8 @@ class PollerLoop:
         self._slot.count(state.counts | ledger.counts | gauges)
         kind = ChildState.DRAINING if state.draining else ChildState.BUSY if ledger.deliveries else ChildState.READY
         received_at, quiet = state.received_at, state.quiet_until
+        if state.pace.look_due(now):
+            self._look(now)
         trouble, since = state.health.worst
         self._slot.tell(
             pid=os.getpid(),
@@ -188,6 +206,16 @@ class PollerLoop:
             trouble=trouble or "",
             trouble_since=since,
         )
+
+    def _look(self, now: float) -> None:
+        """How fast it is, and what keeps it from being faster: into the slot, and at times into the log."""
+        state, pace = self._state, self._state.pace
+        worth_telling = pace.judge(now, done=state.ledger.counts["deleted"], cpu=state.cpu())
+        trips = {"receive_seconds": round(pace.receive_trip, 6), "settle_seconds": round(pace.settle_trip, 6)}
+        self._slot.show(limit=pace.limit, per_second=pace.per_second, cpu=pace.cpu, **trips)
+        if worth_telling:
+            figures = {"per_second": round(pace.per_second), "cpu": round(pace.cpu, 2), **trips}
+            state.log.info("limit_reached", limit=pace.limit, hint=ADVICE[pace.limit], **figures)
 
     def _tell_health(self) -> None:
         """Each change of a queue's health is one line; the failures between are only counted."""

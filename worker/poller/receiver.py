@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from worker.leases import ATTEMPTS
 from worker.policy import arrivals
+from worker.policy.backoff import receive_most
 from worker.policy.demand import Demand
 from worker.policy.failures import FailureKind
+from worker.policy.pace import Limit
 from worker.policy.requests import Answer, Receive
 from worker.poller.state import PollerState
 from worker.settings import POLL_GRACE
 
 #: Settlements that may wait before receives slow down: an endpoint that throttles deletes must not fill our table.
 _BACKLOG = 200
+#: The line is short below this part of its target. Of a full one, what the receives on their way bring is missing too.
+_STANDING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,10 @@ class Receiver:
 
     def __init__(self, state: PollerState) -> None:
         self._state = state
-        self._demand = Demand(most=state.queue.polls, pause=state.queue.pause)
+        queue = state.queue
+        self._demand = Demand(
+            most=min(queue.polls, state.most_polls), pause=queue.pause, slowest=receive_most(queue.wait)
+        )
         self._expected = 0  #: messages that the receives on their way may bring
         self._mean_bytes = 0.0
         self._told_unusable = False
@@ -45,19 +52,30 @@ class Receiver:
         state = self._state
         if state.draining or state.paused or target <= 0:
             state.quiet_until = now + state.queue.wait + POLL_GRACE
+            state.pace.bound(Limit.NONE if state.draining or state.paused else Limit.HANDLERS, now)
             return float("inf")
-        room = self._room(target)
-        free = state.table.free - self._expected
-        count = min(state.queue.max_messages, room, free)
+        room, limit = self._room(target)
+        count = min(state.queue.max_messages, room)
         # Only a receive that is on its way can hang: what is sent after minutes of a full line is answered from now on.
         idle_until = 0.0 if state.sqs.receiving else now
         state.quiet_until = max(state.quiet_until, self._demand.quiet_until, idle_until)
-        if count < min(state.queue.max_messages, max(1, target // 2)):
+        demand = self._demand
+        if count < self._worth(target):
+            # A short line is none that the handlers keep full: what it waits for is on its way.
+            standing = limit is not Limit.HANDLERS or state.ledger.line.count * _STANDING >= target
+            state.pace.bound(limit if standing else self._supply(), now)
             return float("inf")
-        polls = self._demand.polls(on_their_way=state.sqs.receiving, room=room, count=count, now=now)
-        for _ in range(min(polls, free // count)):
+        for _ in range(demand.polls(on_their_way=state.sqs.receiving, room=room, count=count, now=now)):
             self._send(count)
-        return max(0.0, self._demand.quiet_until - now) if now < self._demand.quiet_until else float("inf")
+        state.pace.bound(self._supply(), now)
+        return max(0.0, demand.quiet_until - now) if now < demand.quiet_until else float("inf")
+
+    def _supply(self) -> Limit:
+        """What bounds the messages that come, while there is room for them."""
+        demand = self._demand
+        if demand.failing:
+            return Limit.ENDPOINT
+        return Limit.POLLS if demand.most_wanted else Limit.QUEUE
 
     def answered(self, answer: Answer, now: float) -> None:
         """A receive came back."""
@@ -83,7 +101,8 @@ class Receiver:
             self._told_unusable = True  # once: an endpoint that does this does it again
             why = "without a receipt handle or message id; they come again when their visibility timeout ends"
             state.log.error("messages_unusable", count=answer.unusable, why=why)
-        self._demand.came(len(messages), asked=request.count, now=now)
+        self._demand.came(len(messages), asked=request.count, took=now - answer.sent_at, now=now)
+        state.pace.receive_trip = self._demand.round_trip
         if messages:
             mean = sum(len(message.body) for message in messages) / len(messages)
             self._mean_bytes = max(mean, 0.8 * self._mean_bytes)
@@ -96,15 +115,28 @@ class Receiver:
         self._state.health.failed("receive", failure, now=now)
         self._demand.failed(failure.kind, now=now, chance=self._state.chance())
 
-    def _room(self, target: int) -> int:
+    def _worth(self, target: int) -> int:
+        """Messages that a receive must be able to bring to be sent: a whole one, or half of what may be held."""
+        worth = min(self._state.queue.max_messages, target // 2)
+        if self._mean_bytes:
+            worth = min(worth, int(self._state.queue.ready_bytes / self._mean_bytes / 2))
+        return max(1, worth)
+
+    def _room(self, target: int) -> tuple[int, Limit]:
+        """Messages that may be asked for beyond those on their way, and what allows no more."""
         state = self._state
         ledger = state.ledger
-        backlog = len(ledger.deletes) + len(ledger.hides) + len(ledger.sends)
-        room = target - ledger.line.count - self._expected - max(0, backlog - _BACKLOG)
+        room, limit = target - ledger.line.count - self._expected, Limit.HANDLERS
+        backlog = len(ledger.deletes) + len(ledger.hides) + len(ledger.sends) - _BACKLOG
+        if backlog > 0 and room > 0:
+            room, limit = room - backlog, Limit.DELETES
         if self._mean_bytes:
             spare = state.queue.ready_bytes - ledger.line.bytes - self._expected * self._mean_bytes
-            room = min(room, int(spare / self._mean_bytes))
-        return max(0, room)
+            if spare < room * self._mean_bytes:
+                least = 0 if ledger.line.count or self._expected else 1  # one message of any size
+                room, limit = max(least, int(spare / self._mean_bytes)), Limit.BYTES
+        free = state.table.free - self._expected
+        return max(0, min(room, free)), Limit.LEASES if free < room else limit
 
     def _send(self, count: int) -> None:
         state, queue = self._state, self._state.queue

@@ -13,10 +13,10 @@ from worker.policy.health import Gate
 from worker.policy.requests import BATCH, BATCH_BYTES, Answer, Delete, Hide, Outgoing, Request, Send
 from worker.poller.state import PollerState
 
-#: Seconds a settlement may wait for others of its kind. On FIFO the next of its group waits with it.
-LINGER, LINGER_FIFO = 0.020, 0.002
-#: Requests on their way at most; more only compete for the interpreter.
-_CALLS = 8
+#: Seconds a settlement may wait for others of its kind: at load a batch is full long before. A delete is waited for by
+#: nobody; a forward or a retry is by whoever handles it next, and on FIFO the next of its group is.
+LINGER = {Action.DELETE: 0.1, Action.HIDE: 0.02, Action.SEND: 0.02}
+LINGER_FIFO = 0.002
 #: Seconds between two calls of a kind while it fails.
 _GATE_FIRST, _GATE_MOST = 0.2, 5.0
 #: What health and logs call the actions.
@@ -39,7 +39,7 @@ class Settler:
     def __init__(self, state: PollerState, denied: Callable[[float], None]) -> None:
         self._state = state
         self._denied = denied  #: told when IAM denies the change of visibility
-        self._linger = LINGER_FIFO if state.fifo else LINGER
+        self._linger = dict.fromkeys(LINGER, LINGER_FIFO) if state.fifo else LINGER
         self._since: dict[Action, float] = {}  #: when the oldest of each kind began to wait
         self._alone: deque[Delivery] = deque()  #: entries of a refused batch, each to be tried by itself
         self._gates = {action: Gate(_GATE_FIRST, _GATE_MOST) for action in _NAMES}
@@ -63,7 +63,7 @@ class Settler:
             held_back = self._gates[action].wait(now, on_their_way=self._on_their_way[action])
             if held_back:
                 return held_back
-            due = self._since.setdefault(action, now) + self._linger
+            due = self._since.setdefault(action, now) + self._linger[action]
             if len(line) < BATCH and now < due and not self._state.draining:
                 return due - now
             self._start(_cut(action, line), now)
@@ -72,14 +72,13 @@ class Settler:
         return float("inf")
 
     def _room(self) -> bool:
-        return self._state.sqs.settling < _CALLS
+        return self._state.sqs.settling < self._state.most_calls
 
     def _start(self, deliveries: list[Delivery], now: float) -> None:
         ledger = self._state.ledger
-        for delivery in deliveries:
+        for delivery in deliveries if _action(deliveries[0]) is Action.HIDE else ():
             # A standard queue obeys old receipts too: a late release would end the lease of whoever has the message.
-            over = delivery.state is State.SETTLING and delivery.lease_end <= now
-            if over and _action(delivery) is Action.HIDE:
+            if delivery.state is State.SETTLING and delivery.lease_end <= now:
                 ledger.lapse(delivery)
         live = [delivery for delivery in deliveries if ledger.begin(delivery)]
         if live:
@@ -94,6 +93,7 @@ class Settler:
         self._on_their_way[batch.action] -= 1
         whole = answer.failure
         if whole is None:
+            state.pace.settled(now - answer.sent_at)
             self._gates[batch.action].succeeded()
             state.health.succeeded(_NAMES[batch.action], now=now)
         elif self._refused(whole, answer.request, batch, now):

@@ -9,6 +9,7 @@ from worker.channel import Channel
 from worker.leases import LeaseTable
 from worker.policy.health import Health
 from worker.policy.ledger import Ledger
+from worker.policy.pace import Pace
 from worker.policy.requests import Sqs
 from worker.settings import QueueSettings
 from worker.telemetry import COUNTERS, Log
@@ -28,6 +29,11 @@ class PollerState:
     token: Callable[[], str]  #: draws a name that was never used
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     health: Health = field(default_factory=Health)
+    beats_fail: bool = False  #: heartbeats of leases that we hold do not get through
+    pace: Pace = field(default_factory=Pace)
+    most_polls: int = 64  #: receives on their way at most, whatever the queue's settings allow: what the client can do
+    most_calls: int = 8  #: the same of settlement calls
+    cpu: Callable[[], float] = field(default=lambda: 0.0)  #: seconds of CPU that the process has used
     paused: bool = False
     draining: bool = False
     release_from: float = 0.0  #: while long polls are on their way, nothing is released before

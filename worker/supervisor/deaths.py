@@ -37,11 +37,13 @@ class End:
 def died(pool: Pool, child: Child, end: End, *, now: float, chance: float) -> None:
     """Take a child out of the tree, and draw the conclusions. The next turn fills the gap."""
     queue_set = child.queue_set
-    stack = pool.outside.stacks(child) if child.role is Role.HANDLER else ""
+    stack = pool.outside.stacks(child) if child.role is not Role.POLLER else ""
     _log(pool, child, end, now=now, stack=stack)
     if child.role is Role.POLLER:
         del queue_set.pollers[child.number]
         _keep_counters(pool, child)
+    elif child.role is Role.TEMPLATE:
+        queue_set.template = None
     else:
         del queue_set.handlers[child.uid]
     queue_set.replaced[child.role, child.number] += not child.caused
@@ -52,6 +54,19 @@ def died(pool: Pool, child: Child, end: End, *, now: float, chance: float) -> No
         pool.outside.bury(child)
     if not child.ready_at and not child.caused:
         _died_early(pool, child, end, now=now, chance=chance)
+    if child.role is Role.TEMPLATE:
+        _forget_unborn(pool, queue_set, end, now=now, chance=chance)
+
+
+def _forget_unborn(pool: Pool, queue_set: QueueSet, end: End, *, now: float, chance: float) -> None:
+    """Those whom the dead template was asked for. They count as failed starts: a fork may be what it died of."""
+    for handler in queue_set.unborn():
+        del queue_set.handlers[handler.uid]
+        pool.outside.bury(handler)
+        handler.failure = handler.failure or "its template died before it had forked it"
+        pool.log.warning("spawn_failed", **handler.fields(), reason=handler.failure)
+        if not handler.caused:
+            _died_early(pool, handler, end, now=now, chance=chance)
 
 
 def notice(child: Child, end: End, stack: str) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from worker.supervisor.tree import Child, Phase
 CLEANUP = 10.0
 
 
-def dismiss(pool: Pool, handler: Child, *, now: float) -> None:
-    """End a handler that holds nothing: a booting one reads no frames, and there is nothing in it to finish."""
-    if handler.phase is Phase.STARTING:
-        kill(pool, handler, now=now, caused=True)
+def dismiss(pool: Pool, child: Child, *, now: float) -> None:
+    """End a handler or template that holds nothing: a booting one reads no frames, and has nothing to finish."""
+    if child.phase is Phase.STARTING:
+        kill(pool, child, now=now, caused=True)
     else:
-        handler.expected_dead = min(handler.expected_dead, now + CLEANUP)
-        pool.outside.send(handler, ControlFrame.STOP)
-    handler.phase, handler.caused = Phase.STOPPING, True
+        child.expected_dead = min(child.expected_dead, now + CLEANUP)
+        pool.outside.send(child, ControlFrame.STOP)
+    child.phase, child.caused = Phase.STOPPING, True
 
 
 def kill(pool: Pool, child: Child, *, now: float, caused: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Supervisor process: gives a set what it lacks: pollers, handlers in their places, streams, spares.
+"""Supervisor process: gives a set what it lacks: pollers, a template, handlers in their places, streams, spares.
 
 It compares what should be with what is, after every event, so that any history of deaths leads back to the same tree.
 """
@@ -6,9 +6,10 @@ It compares what should be with what is, after every event, so that any history 
 from __future__ import annotations
 
 from worker.protocol import ControlFrame
+from worker.supervisor import forking
 from worker.supervisor.ending import dismiss
 from worker.supervisor.pool import Pool
-from worker.supervisor.starting import may_start, start_handler, start_poller
+from worker.supervisor.starting import may_start, start_handler, start_poller, start_template
 from worker.supervisor.tree import Bequest, Child, Phase, QueueSet, Role
 
 #: Seconds that what a dead handler left is kept after its poller was told, and for which the poller must have gone on
@@ -30,12 +31,15 @@ def fill(pool: Pool, queue_set: QueueSet, *, now: float, chance: float) -> float
         if missing and may_start(queue_set, Role.POLLER, now):
             start_poller(pool, queue_set, number, now=now, chance=chance)
     if queue_set.budget is None:
+        if queue_set.preload and queue_set.template is None and may_start(queue_set, Role.TEMPLATE, now):
+            start_template(pool, queue_set, now=now, chance=chance)
         _place(queue_set)
     linked = _link(pool, queue_set)
     told = _hand_over(pool, queue_set, now)
+    forks_due = forking.step(pool, queue_set, now=now, chance=chance)
     if queue_set.budget is None:
         _start_handlers(pool, queue_set, now=now, chance=chance)
-    due = min(_retry_due(queue_set, now), _forget(pool, queue_set, now))
+    due = min(_retry_due(queue_set, now), _forget(pool, queue_set, now), forks_due)
     return due if linked and told else min(due, now + LINK_AGAIN)
 
 
@@ -120,7 +124,7 @@ def _forget(pool: Pool, queue_set: QueueSet, now: float) -> float:
 def _start_handlers(pool: Pool, queue_set: QueueSet, *, now: float, chance: float) -> None:
     counted = queue_set.in_phase(Phase.STARTING, Phase.SPARE, Phase.SERVING)
     missing = queue_set.wanted + queue_set.queue.spares - len(counted)
-    while missing > 0 and may_start(queue_set, Role.HANDLER, now):
+    while missing > 0 and may_start(queue_set, Role.HANDLER, now) and forking.template_ready(queue_set):
         if not start_handler(pool, queue_set, now=now, chance=chance):
             return
         missing -= 1

@@ -8,7 +8,7 @@ from typing import Any
 from worker.channel import PROTOCOL
 from worker.policy.restarts import Restarts
 from worker.protocol import ControlFrame
-from worker.supervisor import overdue
+from worker.supervisor import forking, overdue
 from worker.supervisor.ending import dismiss, kill
 from worker.supervisor.pool import Pool
 from worker.supervisor.tree import Child, Phase, Role
@@ -53,7 +53,7 @@ def _ready(pool: Pool, child: Child, header: Any, now: float) -> None:
         queue_set.polled.add(child.number)
         queue_set.resolved = header.get("resolved") or queue_set.resolved
     if child.phase is Phase.STARTING:
-        child.phase = Phase.SERVING if child.role is Role.POLLER else Phase.SPARE
+        child.phase = Phase.SPARE if child.role is Role.HANDLER else Phase.SERVING
     pool.log.info("child_ready", **child.fields(), seconds=round(now - child.started_at, 3))
 
 
@@ -70,7 +70,7 @@ def _detached(pool: Pool, child: Child, header: Any, now: float) -> None:
 def _overdue(pool: Pool, child: Child, header: Any, now: float) -> None:
     handler = child.queue_set.handlers.get(header["handler"])
     if handler is not None:
-        overdue.begin(pool, handler, int(header["seq"]), now=now)
+        overdue.begin(pool, handler, int(header["seq"]), lease=bool(header.get("lease")), now=now)
 
 
 def _drained(_: Pool, child: Child, header: Any, now: float) -> None:
@@ -85,6 +85,14 @@ def _failed(_: Pool, child: Child, header: Any, now: float) -> None:
     child.expected_dead = min(child.expected_dead, now + TO_END)
 
 
+def _forked(pool: Pool, child: Child, header: Any, now: float) -> None:
+    forking.forked(pool, child, header, now)
+
+
+def _not_forked(_: Pool, child: Child, header: Any, __: float) -> None:
+    forking.not_forked(child, header)
+
+
 _SAYINGS: dict[int, Callable[[Pool, Child, Any, float], None]] = {
     ControlFrame.READY: _ready,
     ControlFrame.ATTACHED: _attached,
@@ -92,4 +100,6 @@ _SAYINGS: dict[int, Callable[[Pool, Child, Any, float], None]] = {
     ControlFrame.OVERDUE: _overdue,
     ControlFrame.DRAINED: _drained,
     ControlFrame.FAILED: _failed,
+    ControlFrame.FORKED: _forked,
+    ControlFrame.NOT_FORKED: _not_forked,
 }

@@ -16,6 +16,9 @@ from worker.protocol import ControlFrame
 from worker.supervisor.process import Process
 from worker.supervisor.tree import Child, Role
 
+#: The two ends of a stream.
+_BOTH = {Role.POLLER, Role.HANDLER}
+
 
 @dataclass(slots=True, eq=False)
 class Link:
@@ -74,7 +77,7 @@ class Links:
 
     def _arrived(self, number: int, link: Link, role: Role) -> None:
         link.arrived.add(role)
-        if len(link.arrived) == len(Role) and number in self._open:
+        if link.arrived == _BOTH and number in self._open:
             del self._open[number]
             link.poller_end.close()
             link.handler_end.close()

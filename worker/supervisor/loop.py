@@ -77,6 +77,7 @@ class Loop:
             self._reap(now)
             for key, mask in ready:
                 self._act(key.data, mask, now)
+            self._reap(now)  # once more: a handler that its template has named just now may be dead already
             now = platform.now()
             clients_due = control.step(now=now)
             sleep = min(turn.step(pool, now=now, chance=random.random()), max(0.0, clients_due - now))  # noqa: S311 - jitter
@@ -106,12 +107,13 @@ class Loop:
             data.accept(now=now)
 
     def _reap(self, now: float) -> None:
-        for process, reaped in self._processes.reap():
-            for said in process.read():
-                self._hear(process.child, said, now)
-            process.hang_up()
-            end = End(reaped.status, reaped.peak)
-            deaths.died(self._pool, process.child, end, now=now, chance=random.random())  # noqa: S311 - jitter
+        while dead := self._processes.reap():
+            for process, reaped in dead:
+                for said in process.read():
+                    self._hear(process.child, said, now)
+                process.hang_up()
+                end = End(reaped.status, reaped.peak)
+                deaths.died(self._pool, process.child, end, now=now, chance=random.random())  # noqa: S311 - jitter
 
     def _hear(self, child: Child, said: Frame | Ended, now: float) -> None:
         if isinstance(said, Frame):

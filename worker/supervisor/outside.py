@@ -20,6 +20,12 @@ class Outside(Protocol):
     def spawn(self, child: Child, setup: Mapping[str, Any]) -> str:
         """Start its process, set its pid, and send it SETUP; returns why that was not possible, or ""."""
 
+    def fork(self, child: Child, setup: Mapping[str, Any], *, template: Child) -> str:
+        """Ask the template for its process; returns why that was not possible, or "". Its pid is 0 until `adopt`."""
+
+    def adopt(self, child: Child, pid: int) -> bool:
+        """Its template says who it is: set its pid, and send it SETUP. False if no such process is our child."""
+
     def send(self, child: Child, kind: ControlFrame, header: Any = None) -> None:
         """Send one control frame; dropped if the child is dead."""
 
@@ -33,10 +39,10 @@ class Outside(Protocol):
         """A child has its end of this link: our copies are needed no longer than by the other."""
 
     def signal(self, child: Child, number: signal.Signals) -> None:
-        """Send a signal to the process alone."""
+        """Send a signal to the process alone; nothing happens while its pid is 0."""
 
     def kill(self, child: Child) -> None:
-        """SIGKILL its process group."""
+        """SIGKILL its process group; nothing happens while its pid is 0."""
 
     def running(self, handler: Child) -> list[Running]:
         """The messages that its slot says are running."""

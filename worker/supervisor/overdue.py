@@ -19,16 +19,18 @@ SOFT = 1.0
 DUMP = 0.2
 
 
-def begin(pool: Pool, handler: Child, seq: int, *, now: float) -> None:
-    """A poller says that `handler` is past its deadline with message `seq`."""
+def begin(pool: Pool, handler: Child, seq: int, *, lease: bool = False, now: float) -> None:
+    """A poller says that `handler` is past its deadline with message `seq`, or near the end of its `lease`."""
     if handler.phase not in (Phase.SERVING, Phase.LEAVING) or handler.overdue:
         return
     running = {entry.seq for entry in pool.outside.running(handler)}
-    # A ladder may wait for a message that was given more time and has ended since; the poller complains only once.
-    if handler.ladder and (handler.ladder.seq == seq or handler.ladder.seq in running):
+    ladder = handler.ladder
+    # A ladder may wait for a message that was given more time; another one, or its successor, must not wait with it.
+    waits = ladder and (ladder.seq == seq or (ladder.seq in running and not (ladder.rung == 0 and ladder.due > now)))
+    if waits and not lease:
         return
     done = pool.outside.handler_facts(handler).done
-    handler.ladder = Ladder(seq=seq, was_running=seq in running, done=done, due=now)
+    handler.ladder = Ladder(seq=seq, was_running=seq in running, done=done, due=now, lease=lease)
     pool.log.warning("child_overdue", **handler.fields(), seq=seq, started=seq in running)
 
 
@@ -61,13 +63,20 @@ def _climb(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> None:
 
 def _recovered(pool: Pool, handler: Child, ladder: Ladder, *, now: float) -> bool:
     """Whether the ladder is over, or begins anew later because `message.extend` moved the deadline."""
-    entry = next((entry for entry in pool.outside.running(handler) if entry.seq == ladder.seq), None)
+    running = {entry.seq: entry for entry in pool.outside.running(handler)}
+    entry = running.pop(ladder.seq, None)
+    done = pool.outside.handler_facts(handler).done
     if entry is None:
         # A message that had not even started when its time was up has no entry; only progress clears the handler then.
-        if ladder.was_running or pool.outside.handler_facts(handler).done != ladder.done:
-            handler.ladder = None
-        return handler.ladder is None
-    if entry.deadline > now:
+        if not ladder.was_running and done == ladder.done:
+            return False
+        handler.ladder = None
+    elif entry.deadline > now and not ladder.lease:
         ladder.rung, ladder.due, ladder.was_running = 0, entry.deadline, True
-        return True
-    return False
+    else:
+        return False
+    # The poller tells of one message at a time, and once; what became late beside it is next.
+    late = min((one.seq for one in running.values() if one.deadline <= now), default=None)
+    if late is not None:
+        handler.ladder = Ladder(seq=late, was_running=True, done=done, due=now)
+    return True

@@ -58,7 +58,7 @@ def handle_usr1(pool: Pool, _: str, now: float) -> None:
     """USR1: state and stacks to the log."""
     shown = status(pool, now=now)
     for queue, facts in shown.pop("queues").items():
-        processes = facts.pop("pollers") + facts.pop("handlers")
+        processes = facts.pop("pollers") + facts.pop("handlers") + facts.pop("templates")
         pool.log.info("status_dumped", queue=queue, **facts)
         for process in processes:
             pool.log.info("status_dumped", queue=queue, **process)

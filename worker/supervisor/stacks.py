@@ -36,5 +36,5 @@ def step(pool: Pool, *, now: float) -> float:
 
 def _listens(pool: Pool, child: Child) -> bool:
     """Whether SIGUSR2 would not kill it: a child writes its pid into its slot after it has registered the dump."""
-    look = pool.outside.handler_facts if child.role is Role.HANDLER else pool.outside.poller_facts
+    look = pool.outside.poller_facts if child.role is Role.POLLER else pool.outside.handler_facts
     return look(child).pid != 0

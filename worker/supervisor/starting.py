@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker import settings
+from worker import platform, settings
 from worker.channel import PROTOCOL
 from worker.policy import restarts
 from worker.protocol import ControlFrame
 from worker.settings import QueueSettings, Settings
 from worker.supervisor.pool import Pool
 from worker.supervisor.tree import Child, Phase, QueueSet, Role
-
-#: Messages that one handler process runs at a time.
-CONCURRENCY = 1
 
 
 def new_set(pool: Pool, config: Settings, queue: QueueSettings, *, generation: int, now: float) -> QueueSet:
@@ -26,7 +23,11 @@ def new_set(pool: Pool, config: Settings, queue: QueueSettings, *, generation: i
         started_at=now,
         # A poller without a handler would receive for nobody.
         wanted=max(queue.handlers, queue.pollers),
+        preload=queue.preload and platform.LINUX,
     )
+    if queue.preload and not platform.LINUX:
+        # No fault: the same file serves a laptop and the servers, and handlers do the same, only slower to start.
+        pool.log.warning("preload_unavailable", queue=queue.name, reason="handlers can be forked on Linux only")
     pool.sets.append(queue_set)
     return queue_set
 
@@ -60,12 +61,19 @@ def start_poller(pool: Pool, queue_set: QueueSet, number: int, *, now: float, ch
             pool.outside.send(child, ControlFrame.PAUSE)
 
 
+def start_template(pool: Pool, queue_set: QueueSet, *, now: float, chance: float) -> None:
+    """Start a template: it imports the application, and can fork handlers when it is READY."""
+    child = Child(uid=next(pool.uids), role=Role.TEMPLATE, queue_set=queue_set, number=0, started_at=now)
+    if _start(pool, child, {"uid": child.uid, "concurrency": queue_set.queue.places}, now=now, chance=chance):
+        queue_set.template = child
+
+
 def start_handler(pool: Pool, queue_set: QueueSet, *, now: float, chance: float) -> bool:
     """Start a handler: a spare until it is READY and a place is free. False if the system has none to give."""
     used = {handler.number for handler in queue_set.in_phase(Phase.STARTING, Phase.SPARE, Phase.SERVING)}
     number = next(number for number in range(len(used) + 1) if number not in used)
     child = Child(uid=next(pool.uids), role=Role.HANDLER, queue_set=queue_set, number=number, started_at=now)
-    if not _start(pool, child, {"uid": child.uid, "concurrency": CONCURRENCY}, now=now, chance=chance):
+    if not _start(pool, child, {"uid": child.uid, "concurrency": queue_set.queue.places}, now=now, chance=chance):
         return False
     queue_set.handlers[child.uid] = child
     return True
@@ -80,7 +88,11 @@ def _start(pool: Pool, child: Child, setup: dict[str, Any], *, now: float, chanc
         "parent": pool.pid,
         "protocol": PROTOCOL,
     }
-    problem = pool.outside.spawn(child, setup)
+    template = queue_set.template if child.role is Role.HANDLER else None
+    if template is None:
+        problem = pool.outside.spawn(child, setup)
+    else:
+        problem = pool.outside.fork(child, setup, template=template)
     if problem:
         history = restarts.not_started(queue_set.restarts[child.role], now=now, chance=chance)
         queue_set.restarts[child.role] = history

@@ -49,6 +49,7 @@ def _queue(pool: Pool, name: str, now: float) -> dict[str, Any]:
         "counters": counters(pool, name),
         "pollers": [_poller(pool, p, now) for s in sets for _, p in sorted(s.pollers.items())],
         "handlers": [_handler(pool, h, now) for s in sets for h in _by_number(s)],
+        "templates": [_template(pool, s.template) for s in sets if s.template],
     }
 
 
@@ -69,7 +70,23 @@ def _poller(pool: Pool, poller: Child, now: float) -> dict[str, Any]:
         "receive_age": round(now - max(facts.received_at, poller.started_at), 3),
         "trouble": facts.trouble,
         "trouble_age": round(now - facts.trouble_since, 3) if facts.trouble else 0.0,
+        "limit": facts.limit,
+        "per_second": round(facts.per_second, 1),
+        "cpu": round(facts.cpu, 3),
+        "receive_seconds": round(facts.receive_seconds, 6),
+        "settle_seconds": round(facts.settle_seconds, 6),
         "restarts": poller.queue_set.replaced[Role.POLLER, poller.number],
+    }
+
+
+def _template(pool: Pool, template: Child) -> dict[str, Any]:
+    starting = template.phase is Phase.STARTING
+    return {
+        "pid": template.pid,
+        "generation": template.queue_set.generation,
+        "state": "draining" if template.queue_set.budget else "starting" if starting else "ready",
+        "resident_bytes": pool.outside.handler_facts(template).resident,
+        "restarts": template.queue_set.replaced[Role.TEMPLATE, 0],
     }
 
 
@@ -88,6 +105,7 @@ def _handler(pool: Pool, handler: Child, now: float) -> dict[str, Any]:
         "state": state,
         "done": facts.done,
         "failed": facts.failed,
+        "places": handler.queue_set.queue.places,
         "busy_seconds": round(facts.busy, 3),
         "resident_bytes": facts.resident,
         "running": [{"seq": entry.seq, "seconds": round(now - entry.started, 3)} for entry in running],

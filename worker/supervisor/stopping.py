@@ -80,6 +80,8 @@ def step(pool: Pool, queue_set: QueueSet, now: float) -> float:
             if not poller.ready_at and poller.number not in queue_set.polled:
                 # It reads the frame as soon as it has booted, which may be never if AWS cannot be reached.
                 poller.caused, poller.expected_dead = True, now + BOOTING
+    if queue_set.template and queue_set.template.phase is not Phase.STOPPING:
+        dismiss(pool, queue_set.template, now=now)  # a drain starts no handler
     for handler in list(queue_set.handlers.values()):
         if handler.phase in (Phase.STARTING, Phase.SPARE) or _emptied(queue_set, handler, now):
             dismiss(pool, handler, now=now)

@@ -17,6 +17,7 @@ class Role(StrEnum):
 
     POLLER = "poller"
     HANDLER = "handler"
+    TEMPLATE = "template"
 
 
 class Phase(StrEnum):
@@ -24,7 +25,7 @@ class Phase(StrEnum):
 
     STARTING = "starting"  #: not READY yet
     SPARE = "spare"  #: a handler that is READY and has no place
-    SERVING = "serving"  #: a handler in its place, a poller that is READY
+    SERVING = "serving"  #: a handler in its place, a poller or template that is READY
     LEAVING = "leaving"  #: a handler that its poller empties, because its place is to go
     STOPPING = "stopping"  #: told to stop, or given up: it holds nothing and is not counted on any more
 
@@ -55,6 +56,7 @@ class Ladder:
     was_running: bool  #: whether the message had been started when the poller complained
     done: int  #: what the handler had finished by then
     due: float  #: when the next rung is climbed
+    lease: bool = False  #: its lease ends and nobody can extend it, whatever deadline the handler has
     rung: int = 0
 
 
@@ -68,7 +70,7 @@ class Child:
     number: int  #: its place; a spare's lies beyond the places
     started_at: float
     epoch: int = 0  #: of a poller
-    pid: int = 0
+    pid: int = 0  #: 0: its template has not said yet whom it forked
     phase: Phase = Phase.STARTING
     ready_at: float = 0.0
     poller: Child | None = None  #: of a handler: the process its stream leads to, which may be dead by now
@@ -100,7 +102,7 @@ class Bequest:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class QueueSet:
-    """The pollers, handlers and spares of one queue in one generation."""
+    """The pollers, handlers, spares and template of one queue in one generation."""
 
     uid: int
     queue: QueueSettings
@@ -108,10 +110,12 @@ class QueueSet:
     generation: int
     started_at: float
     wanted: int  #: handlers in places; spares come on top
+    preload: bool = False  #: its handlers are forked by a template
     state: SetState = SetState.STARTING
     reason: str = ""  #: why it gave up, or cannot start
     pollers: dict[int, Child] = field(default_factory=dict)  #: living ones by number
     handlers: dict[int, Child] = field(default_factory=dict)  #: living ones by uid
+    template: Child | None = None  #: the living one
     bequests: list[Bequest] = field(default_factory=list)
     resolved: Any = None  #: what its first poller found out about the queue, for its successors
     restarts: dict[Role, Restarts] = field(default_factory=lambda: dict.fromkeys(Role, Restarts()))
@@ -124,7 +128,7 @@ class QueueSet:
 
     def children(self) -> list[Child]:
         """Every living process of it."""
-        return [*self.pollers.values(), *self.handlers.values()]
+        return [*self.pollers.values(), *self.handlers.values(), *([self.template] if self.template else [])]
 
     def poller_number(self, handler: Child) -> int:
         """The number of the poller that a handler belongs to."""
@@ -138,7 +142,11 @@ class QueueSet:
         """The living handlers in these phases, oldest first."""
         return [handler for handler in self.handlers.values() if handler.phase in phases]
 
+    def unborn(self) -> list[Child]:
+        """The handlers that a template was asked for and has not named yet, oldest first."""
+        return [handler for handler in self.handlers.values() if not handler.pid]
+
     def ready(self, role: Role) -> int:
-        """How many of a kind are alive and have been READY."""
+        """How many of a kind are alive and have been READY; for a template the handlers: while they work, all does."""
         children = self.pollers if role is Role.POLLER else self.handlers
         return sum(1 for child in children.values() if child.ready_at)

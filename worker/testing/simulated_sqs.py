@@ -13,7 +13,8 @@ import orjson
 from worker.aws import payloads
 from worker.aws.errors import entry_failure
 from worker.policy.failures import Failure, FailureKind, classify
-from worker.policy.requests import Answer, Delete, Hide, Outgoing, Receive, Request
+from worker.policy.requests import Answer, Delete, Hide, Look, Outgoing, Receive, Request
+from worker.testing.sqs_server import limits
 from worker.testing.sqs_server.broker import Broker, Caller, Options
 from worker.testing.sqs_server.errors import SqsError
 from worker.testing.sqs_server.events import EventLog
@@ -21,6 +22,9 @@ from worker.testing.sqs_server.ids import Ids
 from worker.testing.sqs_server.long_polls import LongPoll
 from worker.testing.sqs_server.replies import Carriage, Reply
 from worker.testing.sqs_server.service import Afterwards, Service
+
+#: What a Look asks for.
+_DEPTH = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
 
 class Clock:
@@ -36,10 +40,18 @@ class Clock:
 class SimulatedServer:
     """The server of one simulated world; every poller in it has a port of its own."""
 
-    def __init__(self, clock: Callable[[], float], *, chance: Callable[[], float], seed: str = "simulation") -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        chance: Callable[[], float],
+        seed: str = "simulation",
+        in_flight_limit: int = limits.IN_FLIGHT,
+    ) -> None:
         self.clock = clock
         self.events = EventLog()
-        self.broker = Broker(Ids(seed), options=Options(cooldowns=False), events=self.events)
+        options = Options(cooldowns=False, in_flight_limit=in_flight_limit)
+        self.broker = Broker(Ids(seed), options=options, events=self.events)
         self.service = Service(self.broker, clock=clock, chance=chance)
 
     def call(self, action: str, **request: Any) -> dict[str, Any]:
@@ -86,6 +98,11 @@ class SimulatedSqs:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._fd)
+
+    def due(self, now: float) -> float:
+        """Never: whoever moves the clock asks for answers."""
+        del now
+        return float("inf")
 
     def start(self, request: Request, token: object) -> None:
         """The request reaches the server at once; its answer takes the round trip."""
@@ -170,6 +187,8 @@ def _wire(request: Request, url: str) -> tuple[str, dict[str, Any]]:
         if request.attempt:
             body["ReceiveRequestAttemptId"] = request.attempt
         return "ReceiveMessage", body
+    if isinstance(request, Look):
+        return "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": list(_DEPTH)}
     if isinstance(request, Delete):
         entries: list[dict[str, Any]] = [{"Id": str(i), "ReceiptHandle": one} for i, one in enumerate(request.receipts)]
         return "DeleteMessageBatch", {"QueueUrl": url, "Entries": entries}
@@ -209,6 +228,9 @@ def _answer(call: Call, reply: Reply) -> Answer:
         shapes = body.get("Messages") or ()
         messages = tuple(one for shape in shapes if (one := payloads.received(shape)) is not None)
         return Answer(call.token, call.request, call.sent_at, messages=messages)
+    if isinstance(call.request, Look):
+        waiting, in_flight = (int(body["Attributes"][name]) for name in _DEPTH)
+        return Answer(call.token, call.request, call.sent_at, depth=(waiting, in_flight))
     number = len(call.request.receipts if isinstance(call.request, Delete) else call.request.entries)
     missing = Failure(FailureKind.TRANSIENT, "Missing", "neither Successful nor Failed")
     results: dict[str, Failure | None] = {entry["Id"]: None for entry in body.get("Successful", ())}

@@ -315,6 +315,14 @@ def test_mangled_messages(faulty: Faulty, url: str) -> None:
     assert faulty.answer("ReceiveMessage", QueueUrl=url) == {"Messages": None}
 
 
+@pytest.mark.parametrize("how", [{"remove": ["ReceiptHandle"]}, {"null": ["ReceiptHandle"]}])
+def test_a_message_that_lost_its_receipt_comes_once(faulty: Faulty, url: str, how: dict[str, list[str]]) -> None:
+    """Two rules hit one answer: what `mangle` has left without a receipt handle has no second one."""
+    faulty.plan("mangle", **how)
+    faulty.plan("duplicate")
+    assert len(faulty.answer("ReceiveMessage", QueueUrl=url)["Messages"]) == 1
+
+
 def test_a_fault_waits_for_its_long_poll(faulty: Faulty, sqs: Sqs) -> None:
     """A fault on a receive that waits hits the answer it gets in the end."""
     url = sqs.create("empty")

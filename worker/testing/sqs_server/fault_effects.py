@@ -112,7 +112,8 @@ def change_answer(rule: Rule, answer: dict[str, Any], *, broker: Broker, caller:
                     one[name] = _wrong(one[name])
     elif rule.effect == "duplicate" and messages:
         queue = broker.entry(url, caller).queue
-        twice = [one | {"ReceiptHandle": _second(queue, one["ReceiptHandle"])} for one in messages]
+        whole = [one for one in messages if one.get("ReceiptHandle")]  # else another rule has mangled it
+        twice = [one | {"ReceiptHandle": _second(queue, one["ReceiptHandle"])} for one in whole]
         answer["Messages"] = [*messages, *twice]
     elif rule.effect == "mangle":
         if rule.parameters.get("of") == "answer":

@@ -1,0 +1,41 @@
+"""Benchmark process: a handler function that waits 50 ms, as one that calls others does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.keys import known
+from benchmarks.rows import Case
+from benchmarks.stage import Stage
+
+ABOUT = "a full queue, 50 ms of waiting a message"
+#: Handler processes, threads in each, coroutines in one: what the config knows of it is measured.
+_THREADS, _COROUTINES = 50, 1000
+_MANY: dict[str, object] = {
+    "concurrency": _COROUTINES,
+    "handler": "benchmarks.application:work_async",
+    "ready_messages": 3 * _COROUTINES,
+    "polls": 64,
+}
+
+
+def cases(stage: Stage) -> list[Case]:
+    """Processes; and threads and coroutines in one process, where the config has keys for them."""
+    del stage
+    found = [Case(bench="io_bound", work="pause", handlers=8, variant="8 processes")]
+    if known("threads"):
+        found.append(_in_one_process("50 threads", {"threads": _THREADS}))
+    if known("concurrency"):
+        found += [_in_one_process("1,000 coroutines", _MANY, latency=latency) for latency in (0.0, 0.010)]
+    return found
+
+
+def _in_one_process(variant: str, settings: Mapping[str, object], *, latency: float = 0.0) -> Case:
+    return Case(bench="io_bound", work="pause", handlers=1, latency=latency, variant=variant, settings=settings)
+
+
+def run(case: Case, stage: Stage) -> dict[str, float]:
+    """One window; `share` is that of what the waiting alone allows."""
+    figures = stage.load(case)
+    places = case.handlers * int(case.settings.get("threads", 0) or case.settings.get("concurrency", 1))
+    return figures | {"in_flight": float(places), "share": figures["rate"] / (places / stage.pause)}

@@ -1,0 +1,93 @@
+"""Handler process: runs attempts of an async handler function on one event loop, in the main thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from worker.handler.attempt import Attempt
+from worker.handler.board import Board
+from worker.handler.perform import AnyFunction
+from worker.handler.perform_async import perform_async
+from worker.handler.run import Report
+
+
+class EventLoop:
+    """The event loop. Another thread talks with the poller, so that code which blocks the loop blocks nothing else."""
+
+    def __init__(
+        self,
+        function: AnyFunction,
+        board: Board,
+        *,
+        batch: bool,
+        report: Report,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self._function = function
+        self._board = board
+        self._batch = batch
+        self._report = report
+        self._on_error = on_error
+        self._loop = asyncio.new_event_loop()  # here: the loop's thread may call start() before main() runs
+        self._stopped = asyncio.Event()
+        self._running: dict[Attempt, asyncio.Task[None]] = {}
+        self._inside: set[Attempt] = set()  # user code has begun and not ended
+
+    def main(self) -> None:
+        """Until stop(). What user code left running on the loop is cancelled then."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._wait())
+
+    def start(self, attempts: list[Attempt]) -> None:
+        """Loop's thread: run these."""
+        self._loop.call_soon_threadsafe(self._start, attempts)
+
+    def stop(self) -> None:
+        """Loop's thread: nothing runs any more; let main() return."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+
+    def go_off(self, _number: int, _frame: FrameType | None) -> None:
+        """The handler of SIGUSR1: cancels what is past its deadline; raises SoftTimeout in what blocks the loop."""
+        blocking = asyncio.current_task(self._loop)
+        late = [attempt for attempt in list(self._inside) if attempt.overdue()]
+        raised: Attempt | None = None
+        for attempt in late:
+            task = self._running[attempt]
+            attempt.warned = True
+            if task is blocking:
+                raised = attempt
+            else:
+                self._loop.call_soon_threadsafe(task.cancel)
+        if raised is not None:
+            raise raised.late()
+
+    async def _wait(self) -> None:
+        await self._stopped.wait()
+
+    def _start(self, attempts: list[Attempt]) -> None:
+        for attempt in attempts:
+            self._running[attempt] = self._loop.create_task(self._run(attempt))
+
+    async def _run(self, attempt: Attempt) -> None:
+        async def call(argument: Any) -> Any:
+            self._inside.add(attempt)
+            try:
+                return await self._function(argument)
+            finally:
+                self._inside.discard(attempt)
+
+        self._board.begin(attempt)
+        try:
+            outcomes = await perform_async(call, attempt, batch=self._batch, report=self._report)
+        except (SystemExit, KeyboardInterrupt) as error:
+            self._board.exit(attempt, error)
+            return
+        finally:
+            del self._running[attempt]
+        try:
+            self._board.end(attempt, outcomes)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this process cannot serve any more
+            self._on_error(error)

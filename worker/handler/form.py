@@ -1,0 +1,63 @@
+"""Handler process: what form a handler function has: plain or async def, of one message or of a list of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from worker.message import Message
+from worker.settings import QueueSettings
+
+#: Annotations that could not be evaluated, for instance since their names are imported for type checkers only.
+_LIST_OF_MESSAGES = re.compile(r"(\w+\.)*([Ll]ist|Sequence)\[(\w+\.)*Message\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a handler function is to be called."""
+
+    asynchronous: bool  #: it is an async def
+    batch: bool  #: its argument is annotated as list[Message] or Sequence[Message]
+
+
+def form_of(function: Callable[..., Any]) -> Form:
+    """The form of a function, a method, a partial, or an object that can be called."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object's method is what is looked at
+    return Form(inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call), _takes_list(function))
+
+
+def several(form: Form, queue: QueueSettings) -> bool:
+    """Whether it takes a hand-over between threads. One plain call after the other must not pay for one."""
+    return form.asynchronous or queue.places > 1
+
+
+def misfit(form: Form, queue: QueueSettings) -> str:
+    """Why a handler function of this form cannot serve this queue's table, or nothing."""
+    if form.asynchronous and queue.threads > 1:
+        return f"it is an async def, which runs on one event loop: write concurrency = {queue.threads}, and no threads"
+    if form.asynchronous and not queue.concurrency:
+        return "it is an async def: say how many messages may run at once in a process, such as concurrency = 100"
+    if queue.concurrency and not form.asynchronous:
+        return "it is a plain function, and concurrency is for async def ones: write threads instead"
+    if form.batch and queue.batch.size == 1:
+        return "it takes a list of messages: say how many, such as batch = { size = 10 }"
+    if queue.batch.size > 1 and not form.batch:
+        return "batch needs a handler function whose argument is annotated as list[Message]"
+    return ""
+
+
+def _takes_list(function: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except Exception:  # noqa: BLE001 - an annotation is any expression
+        try:
+            signature = inspect.signature(function)
+        except (ValueError, TypeError):
+            return False  # written in C, without a signature
+    annotation = next(iter(signature.parameters.values())).annotation if signature.parameters else None
+    if isinstance(annotation, str):
+        return _LIST_OF_MESSAGES.fullmatch(annotation.strip("\"'")) is not None
+    return get_origin(annotation) in (list, Sequence) and get_args(annotation) == (Message,)
