@@ -1,6 +1,6 @@
 """Command line: measures what a message costs the client that receives and deletes it: the lean one, and boto3.
 
-    python benchmarks/client.py [--messages 20000] [--latency 0,0.01] [--connections 2,32] [--rounds 3] [--tls]
+    python -m benchmarks.client [--messages 20000] [--latency 0,0.01] [--connections 2,32] [--rounds 3] [--tls]
 
 The SQS server runs in a process of its own. This process receives ten messages a call and deletes them ten a call, as a
 poller does, and nothing else; its CPU time (user and system) is divided by the messages. With --tls a terminator in a
@@ -133,7 +133,7 @@ class Terminator:
 
     def __enter__(self) -> Self:
         if self._wanted:
-            command = [sys.executable, __file__, "--terminate", self._target]
+            command = [sys.executable, "-m", "benchmarks.client", "--terminate", self._target]
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
             assert self._process.stdout is not None  # noqa: S101 - asked for above
             port, bundle = self._process.stdout.readline().split()
@@ -175,7 +175,11 @@ async def terminate(target: str) -> None:
 
 def main() -> None:
     """Runs every combination in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.client",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--messages", type=int, default=20_000, help="per client and round (default: %(default)s)")
     parser.add_argument("--latency", default="0,0.01", help="seconds a call (default: %(default)s)")
     parser.add_argument("--connections", default="2,32", help="for each latency (default: %(default)s)")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.keys import known
 from benchmarks.rows import Case
 from benchmarks.stage import Stage
 
 ABOUT = "a full queue, 50 ms of waiting a message"
-#: Handler processes, threads in each, coroutines in one: what the config knows of it is measured.
+#: In one handler process each.
 _THREADS, _COROUTINES = 50, 1000
 _MANY: dict[str, object] = {
     "concurrency": _COROUTINES,
@@ -20,14 +19,13 @@ _MANY: dict[str, object] = {
 
 
 def cases(stage: Stage) -> list[Case]:
-    """Processes; and threads and coroutines in one process, where the config has keys for them."""
+    """Processes; and threads and coroutines in one process."""
     del stage
-    found = [Case(bench="io_bound", work="pause", handlers=8, variant="8 processes")]
-    if known("threads"):
-        found.append(_in_one_process("50 threads", {"threads": _THREADS}))
-    if known("concurrency"):
-        found += [_in_one_process("1,000 coroutines", _MANY, latency=latency) for latency in (0.0, 0.010)]
-    return found
+    return [
+        Case(bench="io_bound", work="pause", handlers=8, variant="8 processes"),
+        _in_one_process("50 threads", {"threads": _THREADS}),
+        *(_in_one_process("1,000 coroutines", _MANY, latency=latency) for latency in (0.0, 0.010)),
+    ]
 
 
 def _in_one_process(variant: str, settings: Mapping[str, object], *, latency: float = 0.0) -> Case:

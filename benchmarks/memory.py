@@ -8,7 +8,6 @@ import time
 from benchmarks import tree
 from benchmarks.contender import running
 from benchmarks.endpoints import wait_for_depth
-from benchmarks.keys import known
 from benchmarks.pool_status import pids, wait_until_running
 from benchmarks.rows import Case
 from benchmarks.stage import NoFigure, Stage
@@ -18,12 +17,12 @@ _MESSAGES = 5_000
 
 
 def cases(stage: Stage) -> list[Case]:
-    """The defaults; and with preloading, where the config knows it."""
+    """The defaults; and with preloading."""
     del stage
-    found = [Case(bench="memory", handlers=4)]
-    if known("preload"):
-        found.append(Case(bench="memory", handlers=4, variant="preload", settings={"preload": True}))
-    return found
+    return [
+        Case(bench="memory", handlers=4),
+        Case(bench="memory", handlers=4, variant="preload", settings={"preload": True}),
+    ]
 
 
 def run(case: Case, stage: Stage) -> dict[str, float]:

@@ -16,6 +16,9 @@ examples:
   python -m benchmarks throughput --rivals all           beside the rivals that `make bench-rivals` installs
   python -m benchmarks --endpoint localstack elsewhere   LocalStack, installed into .bench
   python -m benchmarks --from FILE --markdown docs/performance.md    results into the page, without measuring
+
+One part of the pool at a time, with options of their own (--help): python -m benchmarks.client, .poller, .several,
+.preload; and .profile, which takes none.
 """
 
 

@@ -1,6 +1,6 @@
 """Command line: measures the poller's CPU per message without its SQS client: ledger, lease table, streams, handlers.
 
-    python benchmarks/poller.py [--seconds 5] [--handlers 2] [--bytes 1024] [--round-trip 0] [--stages] [--profile FILE]
+    python -m benchmarks.poller [--seconds 5] [--handlers 2] [--bytes 1024] [--round-trip 0] [--stages] [--profile FILE]
 
 The poller's loop runs in this process, on a lease table and slot of its own. SQS is played by an object that answers
 every request at once (or after --round-trip seconds), so what is left is what a poller does beside its client. Handlers
@@ -297,7 +297,11 @@ def measure(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Reads the arguments, and measures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.poller",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="to measure (default: %(default)s)")
     parser.add_argument("--handlers", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--bytes", type=int, default=1024, help="of a body (default: %(default)s)")

@@ -1,6 +1,6 @@
 """Command line: measures handlers that a template forks (`preload = true`) beside handlers that are exec'd.
 
-    python benchmarks/preload.py [--deaths 200] [--handlers 2] [--megabytes 50] [--seconds 2]
+    python -m benchmarks.preload [--deaths 200] [--handlers 2] [--megabytes 50] [--seconds 2]
 
 The application holds so many megabytes of small Python objects after its import, which takes so many seconds of CPU.
 For each way of starting handlers: the time until the first handlers were ready; the time from SIGKILL of a handler that
@@ -162,7 +162,11 @@ def memory(folder: Path, url: str, *, preload: bool, handlers: int, used: int) -
 
 def main() -> None:
     """Both ways of starting handlers, in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.preload",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--deaths", type=int, default=200, help="handlers to kill (default: %(default)s)")
     parser.add_argument("--handlers", type=int, default=2, help="handlers of the queue (default: %(default)s)")
     parser.add_argument("--megabytes", type=int, default=50, help="that the import allocates (default: %(default)s)")

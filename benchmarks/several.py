@@ -1,6 +1,6 @@
 """Benchmark process: messages that wait, in one handler process: in flight, messages a second, CPU per message.
 
-    python benchmarks/several.py [--seconds 5] [--wait 0.05] [--rounds 1] [--only async-1000,plain-nothing]
+    python -m benchmarks.several [--seconds 5] [--wait 0.05] [--rounds 1] [--only async-1000,plain-nothing]
 
 A real handler process and the real actors of a poller, which run here, on an SQS without an end and without a round
 trip (benchmarks/endless_sqs.py): what is measured is what a handler process can do, and what the pool costs beside the
@@ -195,7 +195,11 @@ class Bench:
 
 def main() -> None:
     """Run the cases and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.several",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--wait", type=float, default=0.05, help="seconds that each message waits")
     parser.add_argument("--rounds", type=int, default=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,27 +12,34 @@ from pathlib import Path
 import orjson
 
 from chaos import report
-from chaos.options import parse
-from chaos.run import run
+from chaos.options import options, parse
+from chaos.run import end_on_signals, run
 from chaos.scene import Tell
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, report, and keep the logs if they are wanted or the verdict is bad."""
-    # Ended from outside, it ends what it started: processes, a mounted disk.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    options, given = parse(arguments, folder)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    with _progress() as tell:
-        result = run(options, tell)
+    given = parse(arguments)
+    end_on_signals()
+    folder = given.logs or Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _progress() as tell:
+            result = run(options(given, folder), tell)
+    except SystemExit:  # broken off: without a verdict nobody asks for the logs
+        if not given.logs:
+            shutil.rmtree(folder)
+        raise
+    except Exception as error:
+        error.add_note(f"logs: {folder}")
+        raise
     sys.stdout.write(report.text(result) + "\n")
     if given.json:
         given.json.write_bytes(orjson.dumps(report.as_json(result), option=orjson.OPT_INDENT_2))
-    if result.verdict.valid or given.logs:
-        shutil.rmtree(folder)
-    else:
+    if given.logs or not result.verdict.valid:
         sys.stdout.write(f"\nlogs: {folder}\n")
+    else:
+        shutil.rmtree(folder)
     return 0 if result.verdict.valid else 1
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from chaos.options import Options
-from chaos.run import run
+from chaos.run import end_on_signals, run
 from tests.simulation.bugs import BUGS, Bug
 
 #: Seconds of storm of one run, and of all runs within which a bug has to be found.
@@ -76,7 +75,7 @@ def _options(folder: Path, bug: Bug, seed: int) -> Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Hunt the bugs whose names contain a word, or all."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # no pool, no mount is left behind
+    end_on_signals()
     parser = argparse.ArgumentParser(prog="python -m chaos.mutants", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("word", nargs="?", default="", help="only bugs whose names contain it")
     wanted = [bug for bug in BUGS if parser.parse_args(arguments).word in bug.name]

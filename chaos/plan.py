@@ -86,12 +86,10 @@ class Blow:
     rule: Mapping[str, Any] = field(default_factory=dict)  #: of the SQS server's fault plan
 
 
-def storm(
-    chance: Random, *, seconds: float, kills: float, others: float, lasting: float = 1.0, without: Iterable[str] = ()
-) -> list[Blow]:
+def storm(chance: Random, *, seconds: float, kills: float, others: float, without: Iterable[str] = ()) -> list[Blow]:
     """A storm of `seconds`, with `kills` SIGKILLs and `others` other faults a second on the average, by their times.
 
-    `lasting` stretches or shortens what lasts; kinds and roles in `without` are left out.
+    Kinds and roles in `without` are left out.
     """
     left_out = set(without)
     deadly = {role: weight for role, weight in KILLS.items() if role not in left_out}
@@ -103,7 +101,7 @@ def storm(
     ]
     for at in _moments(chance, seconds, others):
         (pair,) = chance.choices(list(gentle), list(gentle.values()))
-        blows.append(_other(chance, at, pair, lasting))
+        blows.append(_other(chance, at, pair))
     return sorted(blows, key=lambda blow: blow.at)
 
 
@@ -131,12 +129,12 @@ def _moments(chance: Random, seconds: float, rate: float) -> list[float]:
     return moments
 
 
-def _other(chance: Random, at: float, pair: tuple[str, str], lasting: float) -> Blow:
+def _other(chance: Random, at: float, pair: tuple[str, str]) -> Blow:
     kind, role = pair
     usual = _BROKER if kind == "broker" else _NETWORK
     shortest, longest = LASTING.get(pair, usual)
     # Most are short and a few are long: the square of an even draw.
-    seconds = (shortest + (longest - shortest) * chance.random() ** 2) * lasting
+    seconds = shortest + (longest - shortest) * chance.random() ** 2
     pick = chance.random()
     if kind != "broker":
         return Blow(at, kind, role, seconds, pick)

@@ -8,6 +8,8 @@ pollers are killed: not one may run twice. 5. A last drain, idle. 6. The logs ar
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -46,6 +48,12 @@ class Result:
     busy: float  #: mean share of the cores' time during the storm
     probes: list[float] = field(default_factory=list)  #: seconds from send to effect, after the storm
     oom_kills: int = 0
+
+
+def end_on_signals() -> None:
+    """SIGTERM and Ctrl-C end a run by an exception, so that no process, mount or folder of it is left."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def run(options: Options, tell: Tell = lambda _: None) -> Result:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from chaos import report
+from chaos import report, targets
+from chaos.logs import EFFECTS
 from chaos.options import Options
 from chaos.run import Result, run
+from tests.conftest import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -54,3 +60,23 @@ def test_a_loop_without_heartbeats_repeats_messages(tmp_path: Path) -> None:
     result = storm(tmp_path, naive="late", kills=1.0, seconds=6.0)
     assert "unattributed duplicate" in result.verdict.violations, report.text(result)
     assert "unattributed lapse" in result.verdict.violations
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """No process, no mounted disk, no folder."""
+    command = [sys.executable, "-m", "chaos", "--rate", "50"]
+    process = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)})
+    try:
+        eventually(lambda: any(path.stat().st_size for path in tmp_path.glob("chaos-*/effects")), seconds=60)
+        (effects,) = tmp_path.glob("chaos-*/effects")
+        pool = targets.carrying(f"{EFFECTS}={effects}", below=process.pid)
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+    finally:
+        process.kill()
+        process.wait()
+    assert pool
+    eventually(lambda: not any(map(targets.command, pool)))
+    assert list(tmp_path.iterdir()) == []
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()

@@ -8,6 +8,8 @@ import pytest
 
 from tests.poller.test_way import work_off
 from tests.poller.world import World
+from worker.leases import ATTEMPTS
+from worker.policy.requests import Receive
 from worker.policy.watch import stuck
 
 
@@ -64,3 +66,22 @@ def test_bodies_as_large_as_the_whole_line_are_received_all_the_same(worlds: Cal
     world.send(*[f"{number:_<50000}" for number in range(30)])
     assert work_off(world, seconds=20.0) == 30
     assert world.depth() == (0, 0)
+
+
+def test_every_receive_of_a_fifo_queue_has_an_attempt_id(worlds: Callable[..., World]) -> None:
+    """A killed poller's receives can all be asked again: no more are sent than its table can remember."""
+    world = worlds(fifo=True, polls=64, max_messages=1, ready_messages=190, round_trip=0.2, handlers=4)
+    for number in range(400):
+        world.send(f"{number}", group=f"g{number}")
+    most = 0
+    for _ in range(200):
+        world.run(0.05)
+        most = max(most, world.sqs.receiving)
+        for handler in world.handlers:
+            handler.read()
+            while handler.inbox:
+                handler.start()
+                handler.finish()
+    receives = [request for request in world.sqs.requests if isinstance(request, Receive)]
+    assert most == ATTEMPTS
+    assert all(request.attempt for request in receives)

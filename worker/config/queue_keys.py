@@ -180,7 +180,7 @@ QUEUE = (
         least=1,
         most=64,
         meaning="Long polls that a poller has open at a time, at most; an idle one has one, a busy one what it needs, "
-        "16 at most with boto3.",
+        "16 at most with boto3, 32 for a FIFO queue.",
     ),
     Key(
         name="ready_messages",

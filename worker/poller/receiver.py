@@ -35,9 +35,8 @@ class Receiver:
     def __init__(self, state: PollerState) -> None:
         self._state = state
         queue = state.queue
-        self._demand = Demand(
-            most=min(queue.polls, state.most_polls), pause=queue.pause, slowest=receive_most(queue.wait)
-        )
+        most = min(queue.polls, state.most_polls, ATTEMPTS if state.fifo else queue.polls)
+        self._demand = Demand(most=most, pause=queue.pause, slowest=receive_most(queue.wait))
         self._expected = 0  #: messages that the receives on their way may bring
         self._mean_bytes = 0.0
         self._told_unusable = False
