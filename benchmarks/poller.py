@@ -164,7 +164,7 @@ class HandlerProcess:
         here, there = pair()
         fd = there.fileno()
         self.uid = uid
-        command = [sys.executable, "-m", "worker.handler", str(fd)]
+        command = [sys.executable, "-m", "worker.handler", str(fd), str(os.getpid())]
         self.process = subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL, start_new_session=True)
         there.close()
         self.control = Channel(here)

@@ -151,7 +151,7 @@ class Bench:
     def _start_handler(self, places: int, wait: float) -> None:
         here, there = pair()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "worker.handler", str(there.fileno())],
+            [sys.executable, "-m", "worker.handler", str(there.fileno()), str(os.getpid())],
             pass_fds=(there.fileno(),),
             start_new_session=True,
             env=os.environ | {"WAIT": str(wait)},

@@ -32,6 +32,8 @@ _ARRIVAL = _SECOND // 2
 _DELAY = 1 * _SECOND
 #: Between two processes' notes of the same moment.
 _MOMENT = _SECOND // 5
+#: From the SIGKILL of a supervisor till the kernel has taken it apart, and its handlers with it. They run on meanwhile.
+_UNDOING = _SECOND // 10
 #: From the death of a poller till its successor beats.
 _SUCCESSION = 2 * _SECOND
 #: After an effect, in which its delete may still be unconfirmed.
@@ -121,7 +123,8 @@ class Attribution:
     def repeat(self, before: Execution, after: Execution) -> str:
         """Why the effect of `before` happened once more in `after`; empty: nothing explains it."""
         for fault in self._hits.get(before.pid, ()):
-            hit = fault.begin <= before.effect + _WORD and fault.end >= before.effect
+            until = fault.end + (_UNDOING if fault.role == "supervisor" else 0)
+            hit = fault.begin <= before.effect + _WORD and until >= before.effect
             if hit and before.final and (fault.begin, before.pid) not in self._used:
                 self._used.add((fault.begin, before.pid))
                 return f"{fault.kind} {fault.role}, between effect and word"

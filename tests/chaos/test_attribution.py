@@ -28,6 +28,7 @@ class TestRepeats:
             (lambda run: run.fault("stop", "handler", 1.4, until=3.0, pid=1), "stop handler, between effect and word"),
             (lambda run: run.fault("squeeze", "handler", 1.0, until=2.0, pid=1), "squeeze handler, between"),
             (lambda run: run.fault("kill", "supervisor", 1.6, pid=9, victims=(1, 2)), "kill supervisor, between"),
+            (lambda run: run.fault("kill", "supervisor", 1.45, pid=9, victims=(1, 2)), "kill supervisor, between"),
             (lambda run: run.fault("kill", "tree", 3.0, pid=9, victims=(5, 6)), "kill tree, delete unconfirmed"),
         ],
     )
@@ -48,6 +49,7 @@ class TestRepeats:
             lambda run: run.fault("kill", "handler", 2.8, pid=1),
             lambda run: run.fault("kill", "poller", 1.6, pid=7),
             lambda run: run.fault("kill", "supervisor", 1.6, pid=9, victims=(2, 3)),
+            lambda run: run.fault("kill", "supervisor", 1.3, pid=9, victims=(1, 2)),
             lambda run: run.fault("kill", "tree", 1.2, pid=9, victims=(5, 6)),
             lambda run: run.fault("network", "reset", 1.4, until=2.0),
             lambda run: run.hit("fail_entries", "DeleteMessageBatch", 1.6),
@@ -58,6 +60,7 @@ class TestRepeats:
             "long after",
             "poller",
             "others' supervisor",
+            "supervisor, long before",
             "tree before",
             "network",
             "delete",

@@ -32,7 +32,7 @@ class HandlerProcess:
         self.output, self._output = os.pipe()
         self.errors, self._errors = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "worker.handler", str(fd)],
+            [sys.executable, "-m", "worker.handler", str(fd), str(os.getpid())],
             pass_fds=(fd,),
             start_new_session=True,
             stdin=subprocess.DEVNULL,

@@ -34,7 +34,7 @@ def test_a_folder_that_is_named_already_is_not_named_twice():
 
 
 def test_the_working_directory_decides_nothing_about_what_a_child_imports():
-    assert spawn.command(Role.HANDLER, 7) == [sys.executable, "-P", "-m", "worker.handler", "7"]
+    assert spawn.command(Role.POLLER, 7) == [sys.executable, "-P", "-m", "worker.poller", "7"]
 
 
 REPORT = """

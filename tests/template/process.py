@@ -131,7 +131,7 @@ class TemplateProcess(Controlled):
         self.out, self.err = folder / "out", folder / "err"
         with there, self.out.open("ab") as out, self.err.open("ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker.template", str(there.fileno())],
+                [sys.executable, "-m", "worker.template", str(there.fileno()), str(os.getpid())],
                 pass_fds=(there.fileno(),),
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Template process: its entry. The supervisor starts it as `python -m worker.template DESCRIPTOR`.
+"""Template process: its entry. The supervisor starts it as `python -m worker.template DESCRIPTOR SUPERVISOR`.
 
 A handler that it forks comes out of `live` as well, with the whole application imported, and goes on as any handler.
 """
@@ -10,18 +10,20 @@ import os
 import sys
 from socket import socket
 
-from worker.channel import Channel
-from worker.handler.endings import flush_user_output
-from worker.handler.serving import serve
-from worker.template.life import live
+from worker.platform import die_with_parent
 
 
 def main(arguments: list[str]) -> int:
     """In the template this does not return; in each handler it gives the exit code."""
-    if len(arguments) != 1 or not arguments[0].isdecimal():
+    if len(arguments) != 2 or not all(argument.isdecimal() for argument in arguments):
         sys.stderr.write("worker.template is started by `worker run`\n")
         return os.EX_USAGE
-    fd = int(arguments[0])
+    fd, supervisor = map(int, arguments)
+    die_with_parent(supervisor)  # first of all, as in worker.handler
+    from worker.channel import Channel
+    from worker.handler.serving import serve
+    from worker.template.life import live
+
     os.set_inheritable(fd, False)
     codes = [os.EX_SOFTWARE]
     # Registered before the application's exit hooks, so it runs after them, in each handler that was told to stop.
@@ -36,6 +38,8 @@ def _leave(codes: list[int]) -> None:
 
     Each handler would copy all the memory that it shares, and in a drain all handlers would do so at once.
     """
+    from worker.handler.endings import flush_user_output
+
     flush_user_output()
     os._exit(codes[-1])
 
