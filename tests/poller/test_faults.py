@@ -11,6 +11,7 @@ from tests.poller.test_way import work_off
 from tests.poller.world import World
 from worker.message import Kind
 from worker.policy.failures import FailureKind
+from worker.policy.outcomes import Death
 from worker.policy.requests import Hide, Receive
 from worker.protocol import ControlFrame
 
@@ -233,6 +234,9 @@ class TestDeniedVisibility:
         (order,) = world.orders()
         assert (order.kind, order.header["lease"]) == (ControlFrame.OVERDUE, True)
         assert world.ledger.counts["lost"] == 0
+        world.loop.dispatcher.died(order.header["handler"], Death(overdue=True, why="signal 9"), world.clock.now)
+        (event,) = world.ledger.events
+        assert (event.name, event.delivery.attempts) == ("message_overdue", 1)
 
     def test_it_heals_when_the_policy_is_mended(self, worlds: Callable[..., World]) -> None:
         """Tried again once a minute."""

@@ -41,7 +41,7 @@ REPORT = """
 import json, os, signal, socket, sys
 fd = int(sys.argv[1])
 open_fds = []
-for number in range(3, 64):
+for number in range(3, 4096):
     try:
         os.fstat(number)
         open_fds.append(number)

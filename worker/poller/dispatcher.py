@@ -207,7 +207,8 @@ class Dispatcher:
             self.readable(link, now)
             self._hear_ring(link, now)
             running = {entry.seq: entry.deadline for entry in link.slot.running()}
-        in_time = {seq for seq, deadline in running.items() if deadline > now}
+        late = self._watchman.expired
+        in_time = {seq for seq, deadline in running.items() if deadline > now and not late(seq, now)}
         chance = self._state.chance()
         outcomes.died(self._state.ledger, uid, running.keys(), death=death, now=now, chance=chance, in_time=in_time)
         return link

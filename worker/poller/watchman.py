@@ -43,7 +43,7 @@ class Watchman:
     def _judge(self, link: HandlerLink, now: float) -> None:
         running = link.slot.running()
         held = [entry for entry in running if entry.seq in link.held]
-        late = [entry.seq for entry in held if entry.deadline < now or self._expired(entry.seq, now)]
+        late = [entry.seq for entry in held if entry.deadline < now or self.expired(entry.seq, now)]
         if not running and link.greeted and link.held and now - link.heard_at > _SILENT + POLL_GRACE:
             late = [min(link.held)]
         if running:
@@ -54,10 +54,10 @@ class Watchman:
             seq = min(late)
             link.reported.add(seq)
             self._state.counts["overdue"] += 1
-            lease = self._expired(seq, now)
+            lease = self.expired(seq, now)
             self._state.control.send(ControlFrame.OVERDUE, {"handler": link.uid, "seq": seq, "lease": lease})
 
-    def _expired(self, seq: int, now: float) -> bool:
+    def expired(self, seq: int, now: float) -> bool:
         """Whether its lease ends and nobody can extend it. Who started before that was known has a later deadline."""
         ledger = self._state.ledger
         delivery = ledger.deliveries.get(seq)
