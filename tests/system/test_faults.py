@@ -135,7 +135,7 @@ def test_what_is_done_and_cannot_be_deleted_is_deleted_when_it_comes_again(pools
     eventually(lambda: pool.queue()["counters"]["lost"] > 0, seconds=20, why="leases are lost")
     pool.server.clear_faults()
     pool.wait_empty(seconds=30)
-    assert pool.queue()["counters"]["repeated"] > 0
+    eventually(lambda: pool.queue()["counters"]["repeated"] > 0, seconds=10, why="the counters show it a moment later")
     assert set(pool.effects("start").values()) == {1}
     assert pool.depth(pool.dead) == (0, 0)
     assert pool.stop() == 0
