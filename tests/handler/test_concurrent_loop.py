@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -140,6 +141,22 @@ def test_outcomes_are_in_the_slot_before_anybody_is_woken(make: Make) -> None:
     parts.turn()
     heard = parts.heard()
     assert (heard.acks, [one.seq for one in heard.others], heard.outcome_frames) == ([2], [1], 1)
+
+
+def test_an_exit_tells_first_what_has_ended_beside_it(make: Make) -> None:
+    """A forward's body is nowhere else: untold, the message would run again though it was done."""
+    parts = make()
+    parts.send(1, 2)
+    one, two = parts.begin(), parts.begin()
+    parts.board.exit(SystemExit(7), two.messages[0])
+    parts.end(one, [Outcome(1, Kind.FORWARD, queue="q", body=b"x")])
+    pid = os.fork()
+    if pid == 0:
+        parts.turn()
+        os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert [(one.seq, one.kind) for one in parts.heard().others] == [(1, Kind.FORWARD)]
+    assert [entry.seq for entry in parts.slot.running()] == [2]
 
 
 def test_a_free_place_takes_the_next_message(make: Make) -> None:

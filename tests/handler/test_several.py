@@ -171,6 +171,19 @@ def test_an_exit_is_a_death_that_leaves_all_named(launch: Launch, tmp_path: Path
     assert [written.seq for written in handler.slot.outcomes()] == [done]
 
 
+@pytest.mark.parametrize(("what", "code"), [("leave_in_a_part", 7), ("stop_the_loop", os.EX_SOFTWARE)])
+def test_what_ends_the_loop_is_a_death_without_outcomes(launch: Launch, tmp_path: Path, what: str, code: int) -> None:
+    """An exit in a task of user code, or a stopped loop: what runs is not cancelled on the way out, which would be an
+    outcome."""
+    handler = launch(**ASYNC).start()
+    neighbour = handler.do("wait", until=tmp_path / "never")
+    eventually(lambda: running(handler) == {neighbour})
+    seq = handler.do(what, code=7) if what == "leave_in_a_part" else handler.do(what)
+    assert handler.code() == code
+    assert running(handler) == {neighbour, seq}
+    assert handler.slot.outcomes() == []
+
+
 def test_a_forked_child_of_a_thread_never_answers(launch: Launch, tmp_path: Path) -> None:
     """It ends when it comes back to us; its parent's message is acked once."""
     handler = launch(**PLAIN).start()

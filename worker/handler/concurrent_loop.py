@@ -92,8 +92,11 @@ class ConcurrentLoop:
 
     def step(self, now: float) -> float | None:
         """Take what has ended, start what may start; gives the longest wait after it, None: until something comes."""
+        exiting = self._board.exiting  # before the look: what ended earlier is told, since the ring has no bodies
         for ended in self._board.take():
             self._take(ended)
+        if exiting is not None:
+            self._endings.by_user_code(exiting.error, exiting.message)
         wait = self._give(now) if not self._links.stopping else None
         if self._stream.waiting:
             self._links.check()
@@ -158,8 +161,6 @@ class ConcurrentLoop:
 
     def _take(self, ended: Ended) -> None:
         attempt = ended.attempt
-        if ended.exit is not None:
-            self._endings.by_user_code(ended.exit, attempt.messages[0])
         self._calls += 1
         for parcel, place, outcome in zip(attempt.parcels, attempt.places, ended.outcomes, strict=True):
             del self._stream.running[place], self._stream.started[parcel.seq]
