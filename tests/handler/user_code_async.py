@@ -75,6 +75,11 @@ async def stop_the_loop(_message: Message) -> None:
     await asyncio.Event().wait()
 
 
+async def start_eagerly(_message: Message) -> None:
+    """Later tasks of the loop run to their first wait before anybody has seen them."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+
+
 async def cancel_itself(_message: Message) -> None:
     task = asyncio.current_task()
     assert task is not None

@@ -36,7 +36,7 @@ class EventLoop:
         self._stopped = asyncio.Event()
         self._over = allocate_lock()
         self._over.acquire()
-        self._running: dict[Attempt, asyncio.Task[None]] = {}
+        self._running: dict[Attempt, asyncio.Task[Any]] = {}
         self._inside: set[Attempt] = set()  # user code has begun and not ended
 
     def main(self) -> None:
@@ -80,7 +80,7 @@ class EventLoop:
 
     def _start(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:
-            self._running[attempt] = self._loop.create_task(self._run(attempt))
+            self._loop.create_task(self._run(attempt))
 
     async def _run(self, attempt: Attempt) -> None:
         async def call(argument: Any) -> Any:
@@ -90,15 +90,17 @@ class EventLoop:
             finally:
                 self._inside.discard(attempt)
 
-        self._board.begin(attempt)
+        # Kept, since the loop refers only weakly to a task that waits; and kept here, since where user code wants
+        # eager tasks this may end before `create_task` has given it to anybody.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        self._running[attempt] = task
         try:
-            outcomes = await perform_async(call, attempt, batch=self._batch, report=self._report)
+            self._board.begin(attempt)
+            self._board.end(attempt, await perform_async(call, attempt, batch=self._batch, report=self._report))
         except (SystemExit, KeyboardInterrupt) as error:
             self._board.exit(error, attempt.messages[0])
-            return
-        finally:
-            del self._running[attempt]
-        try:
-            self._board.end(attempt, outcomes)
         except Exception as error:  # noqa: BLE001 - whatever it is, this process cannot serve any more
             self._on_error(error)
+        finally:
+            del self._running[attempt]
