@@ -185,6 +185,20 @@ def test_a_batch_waits_for_others_and_then_goes_as_it_is(make: Make) -> None:
     assert parts.calls() == [[3, 4, 5]]
 
 
+def test_a_batch_whose_first_message_waited_for_a_call_waits_no_more(make: Make) -> None:
+    """The time in which no call was free counts: else a busy handler would add `wait` seconds to every batch."""
+    parts = make(places=3, batch=BatchSettings(size=3, wait=0.5))
+    parts.send(1, 2, 3)
+    one = parts.begin()
+    assert parts.send(4) is None, "no call is free"
+    parts.clock.time += 0.3
+    parts.send(5)
+    parts.clock.time += 0.3
+    parts.end(one)
+    assert parts.turn() is None
+    assert parts.calls() == [[4, 5]]
+
+
 def test_a_recalled_batch_leaves_no_clock_running(make: Make) -> None:
     """The next one gathers for its whole time."""
     parts = make(places=3, batch=BatchSettings(size=3, wait=0.5))

@@ -76,7 +76,7 @@ class ConcurrentLoop:
         self._free = list(range(slot.concurrency))
         self._movers = [partial(slot.move_deadline, place) for place in self._free]
         self._calls = slot.concurrency // batch.size  # that may still be made
-        self._complete_at = 0.0  # when a batch starts though it is not full; 0: none gathers
+        self._complete_at = 0.0  # when a batch may start though it is not full; 0: none gathers
         self._pid = os.getpid()
         self._state = ChildState.STARTING
         self._done = 0
@@ -122,21 +122,17 @@ class ConcurrentLoop:
     def _give(self, now: float) -> float | None:
         """Hand over what has arrived; gives the seconds till a batch that is gathering starts as it is."""
         inbox, size = self._stream.inbox, self._batch.size
+        if inbox and not self._complete_at:
+            self._complete_at = now + self._batch.wait  # whether or not a call is free
         attempts: list[Attempt] = []
-        wait: float | None = None
-        while inbox and self._calls:
-            if len(inbox) < size:
-                self._complete_at = self._complete_at or now + self._batch.wait
-                wait = self._complete_at - now
-                if wait > 0:
-                    break
-            self._complete_at, wait = 0.0, None
+        while inbox and self._calls and (len(inbox) >= size or now >= self._complete_at):
             attempts.append(self._open([inbox.popleft() for _ in range(min(size, len(inbox)))]))
-        if not inbox:
-            self._complete_at = 0.0
+            self._complete_at = now + self._batch.wait
         if attempts:
             self._runner.start(attempts)
-        return wait
+        if not inbox:
+            self._complete_at = 0.0
+        return self._complete_at - now if inbox and self._calls else None
 
     def _open(self, parcels: list[Parcel]) -> Attempt:
         self._calls -= 1
