@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -142,6 +143,22 @@ def test_outcomes_are_in_the_slot_before_anybody_is_woken(make: Make) -> None:
     assert (heard.acks, [one.seq for one in heard.others], heard.outcome_frames) == ([2], [1], 1)
 
 
+def test_an_exit_tells_first_what_has_ended_beside_it(make: Make) -> None:
+    """A forward's body is nowhere else: untold, the message would run again though it was done."""
+    parts = make()
+    parts.send(1, 2)
+    one, two = parts.begin(), parts.begin()
+    parts.board.exit(SystemExit(7), two.messages[0])
+    parts.end(one, [Outcome(1, Kind.FORWARD, queue="q", body=b"x")])
+    pid = os.fork()
+    if pid == 0:
+        parts.turn()
+        os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert [(one.seq, one.kind) for one in parts.heard().others] == [(1, Kind.FORWARD)]
+    assert [entry.seq for entry in parts.slot.running()] == [2]
+
+
 def test_a_free_place_takes_the_next_message(make: Make) -> None:
     """As many as there are places are handed over, in one list, and no more."""
     parts = make(places=2)
@@ -166,6 +183,20 @@ def test_a_batch_waits_for_others_and_then_goes_as_it_is(make: Make) -> None:
     parts.end(parts.begin())
     parts.turn()
     assert parts.calls() == [[3, 4, 5]]
+
+
+def test_a_batch_whose_first_message_waited_for_a_call_waits_no_more(make: Make) -> None:
+    """The time in which no call was free counts: else a busy handler would add `wait` seconds to every batch."""
+    parts = make(places=3, batch=BatchSettings(size=3, wait=0.5))
+    parts.send(1, 2, 3)
+    one = parts.begin()
+    assert parts.send(4) is None, "no call is free"
+    parts.clock.time += 0.3
+    parts.send(5)
+    parts.clock.time += 0.3
+    parts.end(one)
+    assert parts.turn() is None
+    assert parts.calls() == [[4, 5]]
 
 
 def test_a_recalled_batch_leaves_no_clock_running(make: Make) -> None:

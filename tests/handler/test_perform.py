@@ -26,6 +26,15 @@ def batch(function: Callable[[list[Message]], Any], *, size: int = 3) -> tuple[T
     return [one and (one.kind, one.reason) for one in outcomes], reported
 
 
+def test_attributes_that_no_sqs_sends_are_a_retry_of_their_message() -> None:
+    """Whatever they are: an error of ours would end the process, and all that runs in it."""
+    parcels = [parcel(1, message_attributes={"n": {"DataType": 7}}), parcel(2)]  # of an endpoint that is none
+    messages = [Message(id=one.id, body=one.body, queue="q") for one in parcels]
+    attempt = Attempt(parcels=parcels, messages=messages, places=[0, 1])
+    first, second = perform(lambda _messages: None, attempt, batch=True, report=lambda *_: None)
+    assert (first and first.kind, second) == (Kind.RETRY, None)
+
+
 def test_none_acks_all() -> None:
     """Most batches end so."""
     assert batch(lambda _messages: None) == ([None, None, None], [])

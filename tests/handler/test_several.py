@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ def test_a_coroutine_that_blocks_the_loop_is_interrupted_in_its_system_call(laun
 def test_a_blocked_loop_still_talks_with_its_poller(launch: Launch, tmp_path: Path) -> None:
     """A recall gets what has not started; a successor hears what runs."""
     handler = launch(**ASYNC | {"concurrency": 2}).start()
-    seqs = [handler.do("block_until", until=tmp_path / "gate") for _ in range(3)]
+    body, seqs = orjson.dumps({"do": "block_until", "until": str(tmp_path / "gate")}), [1, 2, 3]
+    handler.give(*(parcel(seq, body, expires=now() + 43_000) for seq in seqs))  # one frame: all have come when one runs
     eventually(lambda: running(handler))
     handler.pollers[-1].send(StreamFrame.RECALL, None)
     assert handler.hear(lambda said: said.returned).returned == [seqs[2]]
@@ -169,6 +171,27 @@ def test_an_exit_is_a_death_that_leaves_all_named(launch: Launch, tmp_path: Path
     assert handler.code() == 7
     assert running(handler) == expected
     assert [written.seq for written in handler.slot.outcomes()] == [done]
+
+
+@pytest.mark.parametrize(("what", "code"), [("leave_in_a_part", 7), ("stop_the_loop", os.EX_SOFTWARE)])
+def test_what_ends_the_loop_is_a_death_without_outcomes(launch: Launch, tmp_path: Path, what: str, code: int) -> None:
+    """An exit in a task of user code, or a stopped loop: what runs is not cancelled on the way out, which would be an
+    outcome."""
+    handler = launch(**ASYNC).start()
+    neighbour = handler.do("wait", until=tmp_path / "never")
+    eventually(lambda: running(handler) == {neighbour})
+    seq = handler.do(what, code=7) if what == "leave_in_a_part" else handler.do(what)
+    assert handler.code() == code
+    assert running(handler) == {neighbour, seq}
+    assert handler.slot.outcomes() == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_eager_tasks_end_as_any_other(launch: Launch) -> None:
+    """User code may set the loop's task factory; a call that never waits then ends before its task is known."""
+    handler = launch(**ASYNC).start()
+    handler.acked(handler.do("start_eagerly"))
+    handler.acked(handler.do("nothing"), handler.do("nothing"))
 
 
 def test_a_forked_child_of_a_thread_never_answers(launch: Launch, tmp_path: Path) -> None:

@@ -65,6 +65,21 @@ async def leave(_message: Message, *, code: Any) -> None:
     raise SystemExit(code)
 
 
+async def leave_in_a_part(message: Message, *, code: Any) -> None:
+    """As TaskGroup and gather do it: a task of its own, that the loop raises the exit of."""
+    await asyncio.create_task(leave(message, code=code))
+
+
+async def stop_the_loop(_message: Message) -> None:
+    asyncio.get_running_loop().stop()
+    await asyncio.Event().wait()
+
+
+async def start_eagerly(_message: Message) -> None:
+    """Later tasks of the loop run to their first wait before anybody has seen them."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+
+
 async def cancel_itself(_message: Message) -> None:
     task = asyncio.current_task()
     assert task is not None

@@ -92,3 +92,28 @@ def test_a_batch_is_not_shared_between_handlers(worlds: Callable[..., World]) ->
     for handler in world.handlers:
         handler.read()
     assert sorted(len(handler.inbox) for handler in world.handlers) == [0, 10]
+
+
+def test_who_ran_dry_for_a_suspect_goes_on_when_another_takes_it(worlds: Callable[..., World]) -> None:
+    """It is left alone only as long as that serves the suspect: its places would stay empty till its longest message
+    ends."""
+    world = worlds(concurrency=3, handlers=2)
+    world.send(*"abcdef")
+    world.run(1.0)
+    first, second = world.handlers
+    for handler in (first, second):
+        handler.read()
+    first.start_all(1000.0, 1000.0)
+    second.start_all(1000.0, 1000.0, 1000.0)
+    world.loop.dispatcher.died(first.uid, Death(why="SIGSEGV"), world.clock.now)
+    second.finish()
+    world.run(1.0)
+    assert second.link.alone, "nobody is empty: it runs dry"
+    world.add_handler()
+    world.send(*"ghij")
+    world.run(1.0)
+    third = world.handlers[-1]
+    third.read()
+    assert len(third.inbox) == 1, "a suspect, by itself"
+    second.read()
+    assert len(second.inbox) >= 3, "its free place was filled"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from worker.handler.attempt import Attempt
 from worker.handler.endings import Endings
 from worker.handler.perform import Outcomes
-from worker.message import Kind
+from worker.message import Kind, Message
 from worker.slots import HandlerSlot
 
 #: How the slot's ring writes "by the queue's backoff".
@@ -23,7 +23,13 @@ class Ended(NamedTuple):
     attempt: Attempt
     at: float  #: platform.now()
     outcomes: Outcomes
-    exit: BaseException | None = None  #: SystemExit or KeyboardInterrupt: the process ends, and there is no outcome
+
+
+class Exit(NamedTuple):
+    """User code wants the process to end, and there is no outcome."""
+
+    error: BaseException  #: SystemExit or KeyboardInterrupt
+    message: Message | None  #: the one that it was raised for; None: raised beside the calls, on the event loop
 
 
 class Board:
@@ -43,6 +49,7 @@ class Board:
         self._clock = clock
         self._ring = ring  # wakes the loop
         self._endings = endings
+        self.exiting: Exit | None = None
         self._ended: deque[Ended] = deque()
         self._rung = False
         self._writing = allocate_lock()  # the ring of outcomes has one writer at a time
@@ -65,21 +72,22 @@ class Board:
                 self._slot.finish(place, parcel.seq, kind=kind, after=after, attempt=parcel.attempt)
         for message in attempt.messages:
             message.move_deadline = None  # whoever keeps the message must not move its successor's
-        self._hand_over(Ended(attempt, self._clock(), outcomes))
+        self._ended.append(Ended(attempt, self._clock(), outcomes))
+        self._wake()
 
-    def exit(self, attempt: Attempt, error: BaseException) -> None:
+    def exit(self, error: BaseException, message: Message | None) -> None:
         """User code wants the process to end; what it ran stays named in the slot. In a forked child it ends here."""
         if self._endings.forked:
-            self._endings.by_user_code(error, attempt.messages[0])
-        self._hand_over(Ended(attempt, self._clock(), [], error))
+            self._endings.by_user_code(error, message)
+        self.exiting = self.exiting or Exit(error, message)
+        self._wake()
 
     def take(self) -> list[Ended]:
         """What has ended since the last look."""
         self._rung = False  # first: who hands over from here on rings again
         return [self._ended.popleft() for _ in range(len(self._ended))]
 
-    def _hand_over(self, ended: Ended) -> None:
-        self._ended.append(ended)
+    def _wake(self) -> None:
         if not self._rung:
             self._rung = True
             self._ring()

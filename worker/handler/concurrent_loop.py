@@ -76,7 +76,7 @@ class ConcurrentLoop:
         self._free = list(range(slot.concurrency))
         self._movers = [partial(slot.move_deadline, place) for place in self._free]
         self._calls = slot.concurrency // batch.size  # that may still be made
-        self._complete_at = 0.0  # when a batch starts though it is not full; 0: none gathers
+        self._complete_at = 0.0  # when a batch may start though it is not full; 0: none gathers
         self._pid = os.getpid()
         self._state = ChildState.STARTING
         self._done = 0
@@ -92,8 +92,11 @@ class ConcurrentLoop:
 
     def step(self, now: float) -> float | None:
         """Take what has ended, start what may start; gives the longest wait after it, None: until something comes."""
+        exiting = self._board.exiting  # before the look: what ended earlier is told, since the ring has no bodies
         for ended in self._board.take():
             self._take(ended)
+        if exiting is not None:
+            self._endings.by_user_code(exiting.error, exiting.message)
         wait = self._give(now) if not self._links.stopping else None
         if self._stream.waiting:
             self._links.check()
@@ -119,21 +122,17 @@ class ConcurrentLoop:
     def _give(self, now: float) -> float | None:
         """Hand over what has arrived; gives the seconds till a batch that is gathering starts as it is."""
         inbox, size = self._stream.inbox, self._batch.size
+        if inbox and not self._complete_at:
+            self._complete_at = now + self._batch.wait  # whether or not a call is free
         attempts: list[Attempt] = []
-        wait: float | None = None
-        while inbox and self._calls:
-            if len(inbox) < size:
-                self._complete_at = self._complete_at or now + self._batch.wait
-                wait = self._complete_at - now
-                if wait > 0:
-                    break
-            self._complete_at, wait = 0.0, None
+        while inbox and self._calls and (len(inbox) >= size or now >= self._complete_at):
             attempts.append(self._open([inbox.popleft() for _ in range(min(size, len(inbox)))]))
-        if not inbox:
-            self._complete_at = 0.0
+            self._complete_at = now + self._batch.wait
         if attempts:
             self._runner.start(attempts)
-        return wait
+        if not inbox:
+            self._complete_at = 0.0
+        return self._complete_at - now if inbox and self._calls else None
 
     def _open(self, parcels: list[Parcel]) -> Attempt:
         self._calls -= 1
@@ -158,8 +157,6 @@ class ConcurrentLoop:
 
     def _take(self, ended: Ended) -> None:
         attempt = ended.attempt
-        if ended.exit is not None:
-            self._endings.by_user_code(ended.exit, attempt.messages[0])
         self._calls += 1
         for parcel, place, outcome in zip(attempt.parcels, attempt.places, ended.outcomes, strict=True):
             del self._stream.running[place], self._stream.started[parcel.seq]

@@ -39,7 +39,7 @@ class Endings:
             traceback=describe_traceback(error),
         )
 
-    def by_user_code(self, error: BaseException, message: Message) -> NoReturn:
+    def by_user_code(self, error: BaseException, message: Message | None) -> NoReturn:
         """User code raised SystemExit or KeyboardInterrupt: a death, not an ack; the message has no outcome.
 
         The caller holds the links, if this is no forked child. Others may run beside it: they end here as well.
@@ -48,7 +48,8 @@ class Endings:
         if not self.forked:
             self._links.check()
             self._stream.flush()
-            self._log.error("exit_called", message=message.id, error=describe(error), code=code)
+            named = message.id if message is not None else None
+            self._log.error("exit_called", message=named, error=describe(error), code=code)
         flush_user_output()
         os._exit(code)
 

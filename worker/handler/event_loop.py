@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from _thread import allocate_lock
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -33,13 +34,22 @@ class EventLoop:
         self._on_error = on_error
         self._loop = asyncio.new_event_loop()  # here: the loop's thread may call start() before main() runs
         self._stopped = asyncio.Event()
-        self._running: dict[Attempt, asyncio.Task[None]] = {}
+        self._over = allocate_lock()
+        self._over.acquire()
+        self._running: dict[Attempt, asyncio.Task[Any]] = {}
         self._inside: set[Attempt] = set()  # user code has begun and not ended
 
     def main(self) -> None:
         """Until stop(). What user code left running on the loop is cancelled then."""
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._wait())
+            # No error gets out of here: closing the loop cancels what runs, and that would be an outcome of each.
+            try:
+                runner.run(self._wait())
+            except (SystemExit, KeyboardInterrupt) as error:  # of a task or a callback that user code gave to the loop
+                self._board.exit(error, None)
+                self._over.acquire()  # the loop's thread ends the process, unless it is at its end itself
+            except Exception as error:  # noqa: BLE001 - user code stopped the loop: this process cannot serve any more
+                self._on_error(error)
 
     def start(self, attempts: list[Attempt]) -> None:
         """Loop's thread: run these."""
@@ -47,6 +57,7 @@ class EventLoop:
 
     def stop(self) -> None:
         """Loop's thread: nothing runs any more; let main() return."""
+        self._over.release()
         self._loop.call_soon_threadsafe(self._stopped.set)
 
     def go_off(self, _number: int, _frame: FrameType | None) -> None:
@@ -69,7 +80,7 @@ class EventLoop:
 
     def _start(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:
-            self._running[attempt] = self._loop.create_task(self._run(attempt))
+            self._loop.create_task(self._run(attempt))
 
     async def _run(self, attempt: Attempt) -> None:
         async def call(argument: Any) -> Any:
@@ -79,15 +90,17 @@ class EventLoop:
             finally:
                 self._inside.discard(attempt)
 
-        self._board.begin(attempt)
+        # Kept, since the loop refers only weakly to a task that waits; and kept here, since where user code wants
+        # eager tasks this may end before `create_task` has given it to anybody.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        self._running[attempt] = task
         try:
-            outcomes = await perform_async(call, attempt, batch=self._batch, report=self._report)
+            self._board.begin(attempt)
+            self._board.end(attempt, await perform_async(call, attempt, batch=self._batch, report=self._report))
         except (SystemExit, KeyboardInterrupt) as error:
-            self._board.exit(attempt, error)
-            return
-        finally:
-            del self._running[attempt]
-        try:
-            self._board.end(attempt, outcomes)
+            self._board.exit(error, attempt.messages[0])
         except Exception as error:  # noqa: BLE001 - whatever it is, this process cannot serve any more
             self._on_error(error)
+        finally:
+            del self._running[attempt]

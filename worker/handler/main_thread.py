@@ -30,7 +30,7 @@ class MainThread:
             try:
                 outcomes = perform(self._guarded(attempt), attempt, batch=self._batch, report=self._report)
             except (SystemExit, KeyboardInterrupt) as error:
-                self._board.exit(attempt, error)
+                self._board.exit(error, attempt.messages[0])
                 continue
             self._board.end(attempt, outcomes)
 

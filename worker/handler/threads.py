@@ -88,7 +88,7 @@ class Threads:
         try:
             outcomes = perform(call, attempt, batch=self._batch, report=self._report)
         except (SystemExit, KeyboardInterrupt) as error:
-            self._board.exit(attempt, error)
+            self._board.exit(error, attempt.messages[0])
             return
         self._board.end(attempt, outcomes)
 

@@ -29,6 +29,7 @@ class Dispatcher:
         self._state = state
         self.links: dict[int, HandlerLink] = {}
         self._watchman = Watchman(state, self.links)
+        self._drying: HandlerLink | None = None  # gets nothing, so that it can run a suspect
 
     # --- giving out
 
@@ -38,7 +39,7 @@ class Dispatcher:
         for link in self.links.values():
             link.look(now)
         if not ledger.draining:
-            if ledger.line.suspects:
+            if ledger.line.suspects or self._drying is not None:
                 self._give_suspect(now)
             if ledger.line.count:
                 self._give(now)
@@ -76,15 +77,21 @@ class Dispatcher:
             self._send(link, deliveries, now)
 
     def _give_suspect(self, now: float) -> None:
-        """A suspect goes to a handler that holds nothing; if none does, one is left to run dry."""
+        """A suspect goes to a handler that holds nothing; if none does, one is left to run dry while that is best."""
+        dry, self._drying = self._drying, None
+        if dry is not None:
+            dry.alone = False  # who was empty sooner has the suspect; the places of this one must not wait for its end
+        if not self._state.ledger.line.suspects:
+            return
         links = [
             link for link in self.links.values() if link.greeted and not link.detaching and not link.channel.closed
         ]
-        link = min(links, key=lambda link: len(link.held), default=None)
+        link = min(links, key=lambda link: (len(link.held), link is not dry), default=None)
         if link is None or link.alone:
             return
         link.alone = True
         if link.held:
+            self._drying = link
             return
         deliveries = outcomes.take_suspect(self._state.ledger, link.uid, now=now)
         link.alone = bool(deliveries)

@@ -24,7 +24,7 @@ class HandlerLink:
         self.held_bytes = 0
         self.greeted = False  #: its HELLO has come: it may get messages
         self.detaching = False
-        self.alone = False  #: it runs a suspect: nothing else beside it
+        self.alone = False  #: it runs a suspect, or is to run one: nothing else beside it
         self.service: float | None = None  #: mean seconds a message, None before the first
         self.heard_at = now  #: when it was last given something or told something
         self.reported: set[int] = set()  #: overdue messages the supervisor knows of
