@@ -77,7 +77,10 @@ class Connection:
         self.close()
         family, kind, protocol, _, where = address
         self.address = address
-        sock = socket.socket(family, kind, protocol)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # no IPv6 here, or no descriptor left
+            raise Broken("EndpointConnectionError", str(error)) from error
         try:
             sock.setblocking(False)
             # A head and its body are one write; without this a larger one would wait 40 ms for an acknowledgement.
