@@ -52,6 +52,7 @@ class Connection:
         self._out: memoryview | None = None
         self._events = 0
         self._socket: socket.socket | None = None
+        self._watched = -1  #: the socket's number, also when ssl has closed it
         self._session: ssl.SSLSession | None = None
         self.owner: object = None
         self.phase = Phase.CLOSED
@@ -94,7 +95,8 @@ class Connection:
             sock.close()
             raise Broken("EndpointConnectionError", os.strerror(failed))
         self._socket, self.phase, self._events, self._session = sock, Phase.CONNECTING, WRITE, session
-        self._selector.register(sock.fileno(), WRITE, self.owner)
+        self._watched = sock.fileno()
+        self._selector.register(self._watched, WRITE, self.owner)
 
     def greet(self) -> bool:
         """Go on until it is open, as far as it goes now; whether it is. Raises Broken."""
@@ -151,8 +153,8 @@ class Connection:
         sock, self._socket = self._socket, None
         self.phase = Phase.CLOSED
         if sock is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(sock.fileno())
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(self._watched)
             sock.close()
 
     def _watch(self, events: int) -> None:
