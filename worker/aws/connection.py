@@ -175,6 +175,7 @@ class Connection:
         sock = self._socket
         assert sock is not None  # noqa: S101 - as above
         view = self._view
+        self._watch(READ if self._out is None else READ | WRITE)
         while True:
             try:
                 count = sock.recv_into(view)
