@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import ssl
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
@@ -138,8 +139,10 @@ class Connection:
         if self._out is not None:
             sent = self._write(self._out, first=False)
             self._out = self._out[sent:] if sent < len(self._out) else None
-            self._watch(READ if self._out is None else READ | WRITE)
-        return self._read()
+        reply = self._read()
+        if reply is not None and self._out is not None:
+            return replace(reply, reusable=False)  # the next request would follow half of this one
+        return reply
 
     def alive(self) -> bool:
         """Whether it may be used again: it is open, and nothing came that nobody asked for, nor its end."""
