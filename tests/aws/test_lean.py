@@ -218,6 +218,26 @@ def test_a_request_of_a_megabyte_goes_whole(connect: Connect) -> None:
         assert sizes[0] > 2**20
 
 
+def test_an_answer_before_the_request_is_whole_ends_its_connection(connect: Connect) -> None:
+    """As of a server that reads no more of what is too large: the rest would be taken for the next request."""
+    asked = threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        sock.recv(100)
+        sock.sendall(answer(b'{"__type": "TooLarge"}', 413))
+        asked.wait(10)
+        while sock.recv(65536):
+            pass
+
+    with Listener(serve, answering) as listener:
+        sqs = connect(listener.url, controls=1)
+        sent = (Outgoing(b"x" * 2**20, {}),) * 10
+        assert one(sqs, Send(URL, sent)) == "TooLarge"
+        asked.set()
+        assert one(sqs, DELETE) == ""
+        assert listener.connections == 2
+
+
 # --- addresses
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import threading
@@ -17,6 +18,7 @@ from tests.aws.listener import Listener, answer, request
 from tests.conftest import eventually
 from worker.aws import lean, refreshing
 from worker.aws.clients import Client
+from worker.aws.errors import Refused
 from worker.aws.signing import Credentials
 from worker.policy.failures import Failure, FailureKind
 from worker.policy.requests import Delete, Receive, Sqs
@@ -195,6 +197,26 @@ def test_what_sqs_calls_expired_is_looked_at_at_once(
     assert got.failure is not None
     assert got.failure.kind is FailureKind.CREDENTIALS
     eventually(lambda: ask(sqs, DELETE)[0].failure is None)
+
+
+def test_what_is_refused_at_the_start_is_looked_at_as_well(
+    metadata: Metadata, clients: Callable[..., Client], signed: tuple[Signed, str]
+) -> None:
+    """Before there is a loop: a poller that cannot resolve its queue would try the same keys for ever."""
+    metadata.lives = 60.0
+    seen, url = signed
+    seen.refused = {"KEY1", "KEY2"}
+    client = clients(queue_settings(url=URL, client="lean"), endpoint_url=url)
+    with pytest.raises(Refused):
+        client.ask("GetQueueUrl", {"QueueName": "q"})
+
+    def asked() -> bool:
+        with contextlib.suppress(Refused):
+            client.ask("GetQueueUrl", {"QueueName": "q"})
+            return True
+        return False
+
+    eventually(asked)
 
 
 def test_a_role_is_assumed_off_the_loop(aws: str, clients: Callable[..., Client]) -> None:

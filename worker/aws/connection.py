@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import ssl
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any
 
@@ -52,6 +53,7 @@ class Connection:
         self._out: memoryview | None = None
         self._events = 0
         self._socket: socket.socket | None = None
+        self._watched = -1  #: the socket's number, also when ssl has closed it
         self._session: ssl.SSLSession | None = None
         self.owner: object = None
         self.phase = Phase.CLOSED
@@ -77,7 +79,10 @@ class Connection:
         self.close()
         family, kind, protocol, _, where = address
         self.address = address
-        sock = socket.socket(family, kind, protocol)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # no IPv6 here, or no descriptor left
+            raise Broken("EndpointConnectionError", str(error)) from error
         try:
             sock.setblocking(False)
             # A head and its body are one write; without this a larger one would wait 40 ms for an acknowledgement.
@@ -91,7 +96,8 @@ class Connection:
             sock.close()
             raise Broken("EndpointConnectionError", os.strerror(failed))
         self._socket, self.phase, self._events, self._session = sock, Phase.CONNECTING, WRITE, session
-        self._selector.register(sock.fileno(), WRITE, self.owner)
+        self._watched = sock.fileno()
+        self._selector.register(self._watched, WRITE, self.owner)
 
     def greet(self) -> bool:
         """Go on until it is open, as far as it goes now; whether it is. Raises Broken."""
@@ -133,8 +139,10 @@ class Connection:
         if self._out is not None:
             sent = self._write(self._out, first=False)
             self._out = self._out[sent:] if sent < len(self._out) else None
-            self._watch(READ if self._out is None else READ | WRITE)
-        return self._read()
+        reply = self._read()
+        if reply is not None and self._out is not None:
+            return replace(reply, reusable=False)  # the next request would follow half of this one
+        return reply
 
     def alive(self) -> bool:
         """Whether it may be used again: it is open, and nothing came that nobody asked for, nor its end."""
@@ -148,8 +156,8 @@ class Connection:
         sock, self._socket = self._socket, None
         self.phase = Phase.CLOSED
         if sock is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(sock.fileno())
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(self._watched)
             sock.close()
 
     def _watch(self, events: int) -> None:
@@ -170,6 +178,7 @@ class Connection:
         sock = self._socket
         assert sock is not None  # noqa: S101 - as above
         view = self._view
+        self._watch(READ if self._out is None else READ | WRITE)
         while True:
             try:
                 count = sock.recv_into(view)

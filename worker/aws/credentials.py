@@ -7,9 +7,9 @@ and keys that were replaced in a file would never be read.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
-import botocore.session
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
@@ -21,10 +21,12 @@ PAUSE = 5.0
 
 
 class LiveCredentials(Credentials):
-    """What botocore finds in its usual places, found again when it has to be. Those that expire refresh themselves."""
+    """What a search finds, searched for again when it has to be. Those that expire refresh themselves."""
 
-    def __init__(self) -> None:
+    def __init__(self, search: Callable[[], Any]) -> None:
+        """`search` gives credentials of botocore, or None."""
         super().__init__("", "", method="worker")
+        self._search = search
         self._lock = threading.Lock()
         self._found: Any = None
         self._search_at = 0.0
@@ -35,7 +37,7 @@ class LiveCredentials(Credentials):
             now = platform.now()
             if self._found is None and now >= self._search_at:
                 self._search_at = now + PAUSE
-                self._found = botocore.session.get_session().get_credentials()
+                self._found = self._search()
             found = self._found
         if found is None:
             raise NoCredentialsError

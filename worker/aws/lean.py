@@ -91,6 +91,9 @@ class LeanSqs:
             return _content(results[0])
         except Garbled as error:
             raise Refused(Failure(FailureKind.TRANSIENT, _GARBLED, str(error))) from error
+        except Refused as error:
+            self._judge(error.failure)
+            raise
 
     def close(self) -> None:
         """Close all connections."""
@@ -170,10 +173,13 @@ class LeanSqs:
             failure = failure_of(error, actions.hidden(request))
         else:
             return
-        if failure.kind is FailureKind.CREDENTIALS:
-            self._transport.route.credentials.refused()
+        self._judge(failure)
         sent_at = (exchange.sent_at if exchange else 0.0) or platform.now()
         self._answers.append(Answer(token, request, sent_at, failure=failure))
+
+    def _judge(self, failure: Failure) -> None:
+        if failure.kind is FailureKind.CREDENTIALS:
+            self._transport.route.credentials.refused()
 
 
 def _content(result: Reply | Failure, request: Request | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ only wrap: `import boto3` costs a poller's start a tenth of a second.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import botocore.session
@@ -54,9 +55,9 @@ class Session:
             #: Why only boto3 can speak with the endpoint; empty if the lean client can.
             self.obstacle = endpoint.needs_boto3(self.botocore, self.endpoint)
             self._check(self.endpoint.url)
-            self._credentials = LiveCredentials()
-            found = self._assumed(queue.role_arn) if queue.role_arn else self._credentials
-            self.botocore._credentials = found  # type: ignore[attr-defined]  # botocore has no public way
+            own = LiveCredentials(lambda: self._new().get_credentials())
+            self._credentials = LiveCredentials(partial(self._assumed, queue.role_arn, own)) if queue.role_arn else own
+            self.botocore._credentials = self._credentials  # type: ignore[attr-defined]  # botocore has no public way
         except (BotoCoreError, ValueError) as error:
             # Without a region, for one; the key in the config helps as well as the environment.
             raise Unusable(f"{error} (set region in [worker], AWS_DEFAULT_REGION, or a profile)") from error
@@ -81,7 +82,7 @@ class Session:
         """The value of an SSM parameter, decrypted if it is a SecureString. Raises Refused."""
         config = Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=CONTROL_TIMEOUT)
         try:
-            client: Any = self._checked(self.botocore.create_client("ssm", config=config))
+            client: Any = self._checked(self.botocore.create_client("ssm", config=config), self._credentials)
             return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
         except (ClientError, BotoCoreError) as error:
             raise Refused(failure_of(error)) from error
@@ -91,13 +92,14 @@ class Session:
         try:
             client: Any = self.botocore.create_client("sqs", endpoint_url=self._given, config=config)
             client.meta.events.register("after-call.sqs", refuse_what_is_not_json)
-            return cast("SQSClient", self._checked(client))
+            return cast("SQSClient", self._checked(client, self._credentials))
         except (BotoCoreError, ValueError) as error:
             raise Unusable(str(error)) from error
 
-    def _checked(self, client: _Client) -> _Client:
+    def _checked(self, client: _Client, credentials: LiveCredentials) -> _Client:
+        """Not one in clear; what it is refused, `credentials` are told."""
         self._check(client.meta.endpoint_url)
-        client.meta.events.register("after-call", self._credentials.judge)
+        client.meta.events.register("after-call", credentials.judge)
         return client
 
     def _check(self, url: str) -> None:
@@ -115,12 +117,12 @@ class Session:
             session.set_config_variable("region", self._region)
         return session
 
-    def _assumed(self, role_arn: str) -> DeferredRefreshableCredentials:
+    def _assumed(self, role_arn: str, source: LiveCredentials) -> DeferredRefreshableCredentials:
         """The role's credentials, fetched when first needed and refreshed before they expire."""
         inner = self._new()
         fetcher = AssumeRoleCredentialFetcher(
-            client_creator=lambda *service, **options: self._checked(inner.create_client(*service, **options)),
-            source_credentials=self._credentials,
+            client_creator=lambda *service, **options: self._checked(inner.create_client(*service, **options), source),
+            source_credentials=source,
             role_arn=role_arn,
             extra_args={"RoleSessionName": "worker"},
         )
