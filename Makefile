@@ -44,7 +44,7 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 
 .PHONY: system
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
-	$(BIN)/python -m pytest -q -m system -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -m system -n 3 --dist worksteal  # they wait more than they compute
 
 .PHONY: chaos
 chaos: $(VENV)/dev-installed ## a storm of kills and faults over real processes, and an oracle: make chaos OPTIONS="--seconds 600 --queue fifo"
