@@ -86,9 +86,11 @@ def test_answers_follow_each_other_on_a_connection() -> None:
     [
         (b"x", b"{}"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"{}"),
+        (b"HTTP/1.1 200 OK\r\n\r\n[]", b"{}"),
+        (b"HTTP/1.1 101 Other\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", b"{}"),
         (b'"}', b'{"a": "b'),
     ],
-    ids=["junk", "another answer", "a length that is too small"],
+    ids=["junk", "another answer", "one without a length", "a change of protocol", "a length that is too small"],
 )
 def test_what_follows_unasked_costs_the_connection(after: bytes, said: bytes) -> None:
     """The answer is what its length says; a connection that says more is out of step, and takes no other request."""

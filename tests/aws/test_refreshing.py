@@ -255,3 +255,26 @@ def test_whatever_a_provider_raises_is_a_failure(error: Exception) -> None:
     state = found.current()
     assert isinstance(state, Failure)
     assert len(str(state)) < 200
+
+
+def test_a_look_that_falls_into_the_end_of_another_is_not_lost() -> None:
+    """Its thread still runs, but has looked already: nobody would ever ask again."""
+    looks: list[int] = []
+    ending, again = threading.Event(), threading.Event()
+
+    class Failing:
+        def get_credentials(self) -> Any:
+            looks.append(1)
+            if len(looks) > 1:
+                again.set()
+            raise OSError("x")
+
+    def wake() -> None:
+        ending.set()
+        again.wait(10)
+
+    found = refreshing.Refreshing(Failing(), wake=wake)
+    assert ending.wait(10)
+    found.look()
+    assert again.wait(5)
+    eventually(lambda: found._look_at != float("inf"))

@@ -49,13 +49,9 @@ class AnswerReader:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise BadAnswer("an answer that changes the protocol") from error
-        except httptools.HttpParserCallbackError as error:
-            raise BadAnswer(str(error.__context__ or error)) from error
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if self._done is None:
-                raise BadAnswer(f"an answer that is not HTTP: {error}") from error
+                raise BadAnswer(_why(error)) from error
             self._excess = True  # the answer is whole; what follows it was not asked for
         reply = self._done
         if reply is not None:
@@ -107,3 +103,11 @@ class AnswerReader:
         reusable = self._parser.should_keep_alive()
         self._done = Reply(status, self._headers, body, reusable=reusable)
         self._chunks, self._in_body = [], False
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httptools.HttpParserUpgrade):
+        return "an answer that changes the protocol"
+    if isinstance(error, httptools.HttpParserCallbackError):
+        return str(error.__context__ or error)  # what the callback raised
+    return f"an answer that is not HTTP: {error}"

@@ -3,54 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import selectors
-import ssl
 import time
 from collections import deque
-from dataclasses import dataclass, field
 
 from worker import platform
-from worker.aws.addresses import Addresses
 from worker.aws.answers import Reply
-from worker.aws.connection import Address, Broken, Connection, Phase
+from worker.aws.connection import Broken, Connection, Phase
 from worker.aws.exchange import Exchange
-from worker.aws.refreshing import Refreshing
+from worker.aws.line import NEVER, Line, Route
 from worker.aws.session import CONNECT_TIMEOUT
-from worker.aws.signing import Credentials, Signer
+from worker.aws.signing import Credentials
 from worker.policy.failures import Failure, FailureKind, classify
 
 #: Seconds after which a connection that rested is looked at before it is used: it may have been closed meanwhile.
 _RESTED = 0.5
-_NEVER = float("inf")
-
-
-@dataclass(slots=True)
-class Route:
-    """What all connections to the endpoint share."""
-
-    url: str  #: for people
-    host: str
-    selector: selectors.BaseSelector
-    context: ssl.SSLContext | None
-    signer: Signer
-    addresses: Addresses
-    credentials: Refreshing
-    buffer: bytearray
-    session: ssl.SSLSession | None = None  #: of the last TLS connection
-
-
-@dataclass(slots=True, eq=False)
-class Line:
-    """A connection and the request that it is busy with. The selector's keys lead to it."""
-
-    lane: Lane
-    connection: Connection
-    exchange: Exchange | None = None
-    addresses: deque[Address] = field(default_factory=deque)  #: still to try
-    connect_by: float = _NEVER
-    limit: float = _NEVER  #: platform.now() by which the next step must be done
-    used: bool = False  #: whether it brought an answer before
-    rests_since: float = 0.0
 
 
 class Lane:
@@ -62,7 +28,7 @@ class Lane:
         self._lines: set[Line] = set()
         self._resting: list[Line] = []  #: the last one used last, so that the others may end
         self._waiting: deque[Exchange] = deque()
-        self._soonest = _NEVER  #: no limit is nearer
+        self._soonest = NEVER  #: no limit is nearer
         self._assigning = False
 
     def start(self, exchange: Exchange) -> None:
@@ -142,7 +108,7 @@ class Lane:
                 text = f"no credentials within {exchange.patience:.0f} s"
                 exchange.done(exchange, Failure(FailureKind.CREDENTIALS, "CredentialRetrievalError", text))
         waits = (one.give_up_at for one in self._waiting if one.give_up_at > now)
-        self._soonest = min((*(line.limit for line in self._lines), *waits), default=_NEVER)
+        self._soonest = min((*(line.limit for line in self._lines), *waits), default=NEVER)
 
     def close(self) -> None:
         """Close all connections. What they were to bring is nobody's any more."""
@@ -166,7 +132,7 @@ class Lane:
             return None
         route = self._route
         connection = Connection(route.selector, context=route.context, host=route.host, buffer=route.buffer)
-        line = Line(self, connection)
+        line = Line(self.ready, connection)
         connection.owner = line
         self._lines.add(line)
         return line
@@ -174,13 +140,13 @@ class Lane:
     def _connect(self, line: Line) -> None:
         """Begin, once the endpoint's addresses are known."""
         now = platform.now()
-        if line.connect_by == _NEVER:
+        if line.connect_by == NEVER:
             line.connect_by = now + CONNECT_TIMEOUT
             self._limit(line, line.connect_by)
         try:
             found = self._route.addresses.current()
         except LookupError as error:
-            self._fail(line, _unreachable(self._route.url, str(error)))
+            self._fail(line, self._route.unreachable(str(error)))
             return
         if found is not None:
             line.addresses = deque(found)
@@ -195,7 +161,7 @@ class Lane:
                 line.connection.open(line.addresses.popleft(), self._route.session)
                 return
         self._route.addresses.failed()
-        self._fail(line, _unreachable(self._route.url, why, code=code))
+        self._fail(line, self._route.unreachable(why, code=code))
 
     # --- a request on a connection
 
@@ -222,7 +188,7 @@ class Lane:
         if not line.used:
             line.used = True
             self._route.session = line.connection.session or self._route.session
-        line.exchange, line.limit = None, _NEVER
+        line.exchange, line.limit = None, NEVER
         if reply.reusable:
             line.rests_since = platform.now()
             self._resting.append(line)
@@ -256,7 +222,7 @@ class Lane:
             return
         if phase is not Phase.OPEN:
             self._route.addresses.failed()
-            self._fail(line, _unreachable(self._route.url, "no answer", code="ConnectTimeoutError"))
+            self._fail(line, self._route.unreachable("no answer", code="ConnectTimeoutError"))
             return
         # Whatever swallows packets swallows those of other connections as well.
         for other in list(self._resting):
@@ -278,11 +244,7 @@ class Lane:
 
     def _close(self, line: Line) -> None:
         line.connection.close()
-        line.limit = _NEVER
+        line.limit = NEVER
         self._lines.discard(line)
         if line in self._resting:
             self._resting.remove(line)
-
-
-def _unreachable(url: str, why: str, *, code: str = "EndpointConnectionError") -> Failure:
-    return classify((code,), f'Could not connect to the endpoint URL: "{url}": {why}')

@@ -31,7 +31,8 @@ class LibraryLog(logging.Handler):
             text = str(record.msg)  # a format that does not fit its arguments must not fail the call that warned
         error = record.exc_info[1] if record.exc_info else None
         text = clean(f"{text}: {type(error).__name__}: {error}" if error else text)
-        if record.created < self._told.get(text, 0.0) + _ONCE:
+        told = self._told.get(text)
+        if told is not None and told <= record.created < told + _ONCE:  # not while a clock that was set back catches up
             return
         if len(self._told) >= _REMEMBERED:
             self._told.clear()

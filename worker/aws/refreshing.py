@@ -36,7 +36,7 @@ class Refreshing:
         self._wake = wake
         self._state: Credentials | Failure | None = None
         self._look_at = float("inf")
-        self._thread: threading.Thread | None = None
+        self._looking = False
         self._refused = False
         self.look()
 
@@ -54,10 +54,10 @@ class Refreshing:
     def look(self) -> None:
         """Ask botocore again."""
         self._look_at = float("inf")
-        if self._thread is None or not self._thread.is_alive():
+        if not self._looking:
+            self._looking = True
             # Daemons: a metadata service that hangs must not keep the process from ending.
-            self._thread = threading.Thread(target=self._fetch, name="credentials", daemon=True)
-            self._thread.start()
+            threading.Thread(target=self._fetch, name="credentials", daemon=True).start()
 
     def _fetch(self) -> None:
         seconds = _AGAIN
@@ -74,6 +74,7 @@ class Refreshing:
         except Exception as error:  # noqa: BLE001 - whatever a provider raises, requests fail with it; SSO, for one
             state = failure_of(error)
         self._state = state
+        self._looking = False  # before the next line: a look that falls between the two only adds one
         self._look_at = time.monotonic() + seconds
         self._wake()
 

@@ -11,7 +11,8 @@ from worker import platform
 from worker.aws.addresses import Addresses
 from worker.aws.connection import READ
 from worker.aws.endpoint import Endpoint
-from worker.aws.lane import Lane, Line, Route
+from worker.aws.lane import Lane
+from worker.aws.line import Line, Route
 from worker.aws.refreshing import Refreshing, Source
 from worker.aws.signing import Signer
 
@@ -65,7 +66,7 @@ class Transport:
             if line is None:
                 self._take_news()
             else:
-                line.lane.ready(line)
+                line.ready(line)
         now = platform.now()
         for lane in self._lanes:
             lane.expire(now)
