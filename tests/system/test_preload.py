@@ -161,6 +161,57 @@ def test_the_ladder_against_a_hung_handler_holds_for_a_forked_one(pools: Callabl
     assert pool.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("handler", "keys", "late"),
+    [
+        ("by_word_thread", {"threads": 20}, "spin"),
+        ("by_word_async", {"concurrency": 20}, "wait 60"),
+        ("by_word_batch", {"batch": {"size": 20, "wait": 0.2}}, "spin"),
+    ],
+    ids=["threads", "async", "batch"],
+)
+def test_forked_handlers_run_several_at_once(
+    pools: Callable[..., Pool], handler: str, keys: dict[str, Any], late: str
+) -> None:
+    """Each has threads or an event loop of its own: a crash and a late message among many, recycling and a drain are as
+    without a template."""
+    retry, recycle = {"first": 0.1, "most": 0.5}, {"max_messages": 60}
+    pool = pools(handler, preload=True, handler_timeout=2, retry=retry, recycle=recycle, receives=100, **keys)
+    numbers = [str(number) for number in range(300) if number not in (66, 67)]
+    pool.send([f"{number} ack" for number in numbers])
+    pool.start()
+    (template,) = whole(pool)["templates"]
+    pool.send(["66 crash", f"67 {late}", *(f"{number} ack" for number in range(300, 320))])
+    numbers += [str(number) for number in range(300, 320)]
+    eventually(lambda: set(numbers) <= pool.effects().keys(), seconds=60, why=f"the others pass, {pool.effects()}")
+    eventually(lambda: pool.depth(pool.dead)[0] == 1, seconds=60, why="quarantine")
+    eventually(lambda: pool.queue()["counters"]["retried"] >= 2, seconds=30, why="SoftTimeout reaches the late one")
+    assert pool.effects("start")["66"] in (3, 4), "one death in company at most, three alone"
+    assert pool.pids("templates") == [template]
+    assert pool.stop() == 0
+    events = [line["event"] for line in pool.events()]
+    assert "handler_recycled" in events
+    assert "preload_shared" not in events
+
+
+def test_what_runs_several_at_once_is_imported_before_the_fork(pools: Callable[..., Pool]) -> None:
+    """asyncio too: a handler would spend more on it than on all the rest of its start, and share none of it."""
+    pool = pools("forked:handle", preload=True, concurrency=10)
+    source = """
+import os, sys
+KNOWN = []
+os.register_at_fork(after_in_child=lambda: KNOWN.append("worker.handler.event_loop" in sys.modules))
+FILE = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+async def handle(message):
+    os.write(FILE, f"end {KNOWN[-1]}\\n".encode())
+"""
+    (pool.folder / "forked.py").write_text(source)
+    pool.send(["1"])
+    pool.start()
+    eventually(lambda: pool.effects()["True"] == 1, seconds=10, why=f"it was known, {pool.effects()}")
+    assert pool.stop() == 0
+
+
 def test_a_reload_imports_the_code_anew(pools: Callable[..., Pool]) -> None:
     """The old template goes with its set; no handler has the old code afterwards."""
     pool = pools("changing:handle", preload=True)

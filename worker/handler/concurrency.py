@@ -44,6 +44,14 @@ def concurrent_loop(
     )
 
 
+def import_runner(form: Form, queue: QueueSettings) -> None:
+    """Import what runs such a handler function: in a template, before it forks the handlers that share it then."""
+    if form.asynchronous:
+        import worker.handler.event_loop
+    elif queue.threads > 1:
+        import worker.handler.threads  # noqa: F401 - `_runner` takes it from what is imported then
+
+
 def _runner(function: AnyFunction, form: Form, *, queue: QueueSettings, board: Board, endings: Endings) -> Runner:
     # Imported where they are needed: asyncio costs a handler's start 25 ms, threading and ctypes 5 ms.
     if form.asynchronous:

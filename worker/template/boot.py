@@ -10,6 +10,7 @@ from worker.channel import PROTOCOL, Channel, Frame
 from worker.handler.application import CannotImport, load
 from worker.handler.boot import Refused, Setup, first_frames, read_setup, settle_in
 from worker.handler.endings import flush_user_output
+from worker.handler.form import form_of, several
 from worker.handler.run import HandlerFunction
 from worker.handler.signals import Alarm, catch
 from worker.platform import now, resident_bytes
@@ -42,6 +43,11 @@ def boot(control: Channel) -> Template:
     log = Log(setup.settings.log_level, process="template", queue=setup.queue.name, uid=setup.uid, pid=os.getpid())
     before = descriptors()
     function = _import(setup)
+    form = form_of(function)
+    if several(form, setup.queue):
+        from worker.handler.concurrency import import_runner  # a template of plain handlers does without
+
+        import_runner(form, setup.queue)
     fault = threads_fault(setup.queue.handler)
     if fault:
         raise Refused(fault)
