@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation.application import Run, read
 from tests.simulation.journal import Release
+from worker.testing.sqs_server.events import CAPACITY
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+#: Events of a world, at most: all that the server keeps. A lease that lapses at each call makes 14,000 in 15 seconds.
+EVENTS = CAPACITY
 
 
 @dataclass(slots=True)
@@ -157,7 +161,7 @@ def gather(world: World) -> Facts:
     """The facts of a world that has ended."""
     hidden = world.journal.hidden
     reader = Reader(world.url.rpartition("/")[2], hidden=hidden)
-    reader.take(world.server.events.after(0))
+    reader.take(world.server.events.after(0, limit=EVENTS))
     numbers = {message_id: number for number, message_id in world.sent.items()}
     by_number: dict[int, Story] = {}
     for story in reader.stories.values():
