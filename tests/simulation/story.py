@@ -99,6 +99,11 @@ class Facts:
     visibility: float
     wait: float
 
+    def same_poller(self, one: int, other: int) -> bool:
+        """Whether these connections are of one poller, or of it and a successor."""
+        places = [(self.machines.get(connection), self.places.get(connection)) for connection in (one, other)]
+        return None not in places[0] and places[0] == places[1]
+
 
 class Reader:
     """Reads the server's events of one world."""
