@@ -54,7 +54,12 @@ def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
 
 def _why_overruled(story: Story, lapse: Lapse, facts: Facts) -> str:
     """Why a release by an older receipt hit the lease of a newer one; standard queues take any receipt."""
-    if any(other.receipt == lapse.by and other.at <= lapse.at for other in story.lapses):
+    if any(
+        other.at <= lapse.at
+        and story.together(other.receipt, lapse.by)
+        and not (other.by and story.together(other.by, lapse.by))
+        for other in story.lapses
+    ):
         return "released by a receipt that had lapsed"
     calls = [one for one in facts.releases.get(lapse.by, ()) if one.at <= lapse.at]
     if len({one.connection for one in calls}) > 1:

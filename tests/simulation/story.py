@@ -74,6 +74,14 @@ class Story:
         """The receive with this count."""
         return next((one for one in self.assigned if one.receives == receives), None)
 
+    def together(self, one: str, other: str) -> bool:
+        """Whether the same receive gave these two receipts: the log names a second one only when it lapses."""
+        return self._receive_of(one) == self._receive_of(other)
+
+    def _receive_of(self, receipt: str) -> int:
+        number = int(receipt.partition(".")[2])
+        return max((given.receives for given in self.assigned if given.receives <= number), default=0)
+
     def effects(self) -> list[Run]:
         """The runs that had an effect, in its order."""
         return sorted((run for run in self.runs if run.effect is not None), key=lambda run: run.effect or 0.0)
