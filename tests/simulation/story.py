@@ -60,6 +60,7 @@ class Story:
     number: int = -1
     assigned: list[Assigned] = field(default_factory=list)
     given_back: bool = False  #: the last change of its visibility was no heartbeat
+    given_up: list[tuple[float, str]] = field(default_factory=list)  #: when, and by which receipt older than its last
     overruled: str = ""  #: an older receipt by which its visibility was changed since it was given out
     lapses: list[Lapse] = field(default_factory=list)
     deleted: float | None = None
@@ -166,6 +167,8 @@ class Reader:
             story.overruled = ""
         elif event["seconds"]:
             story.overruled = by  # it lapses later, unless its holder extends it before
+            if story.given_back:
+                story.given_up.append((at, by))
         else:
             story.lapses.append(Lapse(at, event["receipt"], by=by))
 
