@@ -35,6 +35,8 @@ def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
         return _why_overruled(story, lapse, facts)
     if lapse.receipt not in facts.owned:
         return _why_unheard(given, lapse, facts)
+    if _given_up(story, given, lapse, facts):
+        return "given back with the first delivery"
     # What nobody has confirmed to a poller does not count for it: it gives up a lease that SQS still keeps for a while.
     end = min(lapse.at, facts.known[lapse.receipt])
     start = max(given.at, end - facts.visibility)
@@ -54,7 +56,12 @@ def _why_lapsed(story: Story, lapse: Lapse, facts: Facts) -> str:
 
 def _why_overruled(story: Story, lapse: Lapse, facts: Facts) -> str:
     """Why a release by an older receipt hit the lease of a newer one; standard queues take any receipt."""
-    if any(other.receipt == lapse.by and other.at <= lapse.at for other in story.lapses):
+    if any(
+        other.at <= lapse.at
+        and story.together(other.receipt, lapse.by)
+        and not (other.by and story.together(other.by, lapse.by))
+        for other in story.lapses
+    ):
         return "released by a receipt that had lapsed"
     calls = [one for one in facts.releases.get(lapse.by, ()) if one.at <= lapse.at]
     if len({one.connection for one in calls}) > 1:
@@ -68,6 +75,18 @@ def _why_overruled(story: Story, lapse: Lapse, facts: Facts) -> str:
             return "a release whose answer was lost was repeated"
     stuck = (one for one in facts.incidents if one.machine == machine and one.start <= lapse.at and one.end >= sent)
     return next((f"a release whose answer was lost was repeated: {one.kind}" for one in stuck), "")
+
+
+def _given_up(story: Story, given: Assigned, lapse: Lapse, facts: Facts) -> bool:
+    """Whether its poller had parked it, and then gave the first delivery back: on a standard queue that is for both.
+
+    Who extends it once more by another receipt, the parked one's last heartbeat too, makes it end later than was asked.
+    """
+    return any(
+        facts.owned[lapse.receipt] <= call.at <= at <= lapse.at and facts.same_poller(call.connection, given.connection)
+        for at, by in story.given_up
+        for call in facts.releases.get(by, ())
+    )
 
 
 def _why_unheard(given: Assigned, lapse: Lapse, facts: Facts) -> str:

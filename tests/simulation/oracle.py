@@ -14,11 +14,15 @@ from itertools import pairwise
 from tests.simulation.application import EXTENDED, Order, Run
 from tests.simulation.lapses import lapses
 from tests.simulation.story import Assigned, Facts, Lapse, Story, by_group
+from worker.poller.heartbeater import DENIED_PAUSE
 
 #: Starts that end by death before a message is quarantined (policy.outcomes.CRASHES), as the promise says.
 DEATHS = 3
 #: Incidents of a machine whose poller may not hear what its handlers tell.
 UNHEARD = {"stuck", "poller stopped", "host suspended"}
+#: Seconds before the end of a lease that nobody may extend, less a twentieth of the visibility timeout, at which its
+#: function is stopped (poller/watchman.py); its handler is killed within them.
+ENDING = 2.0
 #: The cause of a duplicate that the handler function has itself.
 OVERRAN = "handler function overran its deadline"
 
@@ -142,7 +146,7 @@ def _lapse_between(story: Story, first: Assigned | None, second: Assigned | None
 
 
 def hangs(facts: Facts) -> Iterator[str]:
-    """A handler that was killed as overdue ran something for long, was stopped, or could not be heard."""
+    """A handler that was killed as overdue ran something for long or without a lease, was stopped, or not heard."""
     runs = [run for story in facts.stories.values() for run in story.runs]
     for handler, at in facts.overdue:
         machine = handler.partition(" ")[0]
@@ -150,8 +154,40 @@ def hangs(facts: Facts) -> Iterator[str]:
         excused = any(
             one.what == handler or (one.machine == machine and one.kind in UNHEARD) for one in facts.incidents
         )
-        if not (long or excused):
+        if not (long or excused or _leaseless(handler, at, facts)):
             yield f"{handler} was killed at {at - 1000:.3f} as overdue, and was not"
+
+
+def _leaseless(handler: str, at: float, facts: Facts) -> bool:
+    """Whether what it ran had a lease that was about to end, and that its poller was not allowed to extend."""
+    for story in facts.stories.values():
+        for run in story.runs:
+            given = story.given(run.receives) if run.handler == handler and run.ended is None else None
+            if given is None or given.receipt not in facts.known:
+                continue
+            soon = facts.known[given.receipt] - ENDING - facts.visibility / 20 <= at
+            if soon and _denied(given, at, facts):
+                return True
+    return False
+
+
+def _denied(given: Assigned, at: float, facts: Facts) -> bool:
+    """Whether a poller that has this lease, or has taken it over, was told not long ago that it may not extend it."""
+    pause = facts.visibility + DENIED_PAUSE  # by which the incident is longer than SQS denied anything
+    denials = [(one.start, one.end - pause) for one in facts.incidents if one.kind == "changes denied"]
+    for fault in facts.faults:
+        connection, when = fault["connection"], fault["now"]
+        told = fault["effect"] == "error" and fault["action"].startswith("Change")
+        told = (
+            told
+            and when <= at <= when + DENIED_PAUSE + ENDING
+            and any(first <= when <= last for first, last in denials)
+        )
+        # A successor has to hear it itself.
+        lives = facts.died.get(facts.pollers.get(connection, ""), float("inf")) > at - ENDING
+        if told and lives and facts.same_poller(connection, given.connection):
+            return True
+    return False
 
 
 def _end(run: Run, facts: Facts) -> float:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation.application import Run, read
 from tests.simulation.journal import Release
+from worker.testing.sqs_server.events import CAPACITY
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+#: Events of a world, at most: all that the server keeps. A lease that lapses at each call makes 14,000 in 15 seconds.
+EVENTS = CAPACITY
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Story:
     number: int = -1
     assigned: list[Assigned] = field(default_factory=list)
     given_back: bool = False  #: the last change of its visibility was no heartbeat
+    given_up: list[tuple[float, str]] = field(default_factory=list)  #: when, and by which receipt older than its last
     overruled: str = ""  #: an older receipt by which its visibility was changed since it was given out
     lapses: list[Lapse] = field(default_factory=list)
     deleted: float | None = None
@@ -69,6 +74,14 @@ class Story:
     def given(self, receives: int) -> Assigned | None:
         """The receive with this count."""
         return next((one for one in self.assigned if one.receives == receives), None)
+
+    def together(self, one: str, other: str) -> bool:
+        """Whether the same receive gave these two receipts: the log names a second one only when it lapses."""
+        return self._receive_of(one) == self._receive_of(other)
+
+    def _receive_of(self, receipt: str) -> int:
+        number = int(receipt.partition(".")[2])
+        return max((given.receives for given in self.assigned if given.receives <= number), default=0)
 
     def effects(self) -> list[Run]:
         """The runs that had an effect, in its order."""
@@ -94,6 +107,11 @@ class Facts:
     overdue: list[tuple[str, float]]  #: handlers that were killed for a message past its deadline
     visibility: float
     wait: float
+
+    def same_poller(self, one: int, other: int) -> bool:
+        """Whether these connections are of one poller, or of it and a successor."""
+        places = [(self.machines.get(connection), self.places.get(connection)) for connection in (one, other)]
+        return None not in places[0] and places[0] == places[1]
 
 
 class Reader:
@@ -149,6 +167,8 @@ class Reader:
             story.overruled = ""
         elif event["seconds"]:
             story.overruled = by  # it lapses later, unless its holder extends it before
+            if story.given_back:
+                story.given_up.append((at, by))
         else:
             story.lapses.append(Lapse(at, event["receipt"], by=by))
 
@@ -157,7 +177,7 @@ def gather(world: World) -> Facts:
     """The facts of a world that has ended."""
     hidden = world.journal.hidden
     reader = Reader(world.url.rpartition("/")[2], hidden=hidden)
-    reader.take(world.server.events.after(0))
+    reader.take(world.server.events.after(0, limit=EVENTS))
     numbers = {message_id: number for number, message_id in world.sent.items()}
     by_number: dict[int, Story] = {}
     for story in reader.stories.values():
