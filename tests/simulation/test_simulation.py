@@ -16,6 +16,7 @@ from tests.simulation.operators import ORDERLY
 from tests.simulation.run import digest, main, simulate
 from tests.simulation.story import gather
 from tests.simulation.world import World
+from worker.poller import watchman
 
 #: Seeds, each of them a world with a standard and one with a FIFO queue; in parts, so that both cores have some.
 SEEDS, PART = 1000, 25
@@ -57,6 +58,16 @@ def test_a_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oracle can fail, and the faults reach what they are meant for."""
     bug.put(monkeypatch)
     assert any(broken(seed, bug) for seed in range(WITHIN))
+
+
+def test_a_denied_heartbeat_excuses_a_kill_at_the_end_of_a_lease_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that nobody may keep a lease for is stopped shortly before it ends; to stop it earlier is a bug."""
+    bug = Bug(
+        "stopped early", lambda patch: patch.setattr(watchman, "_ENDING", 8.0), True, ("server: error",), "deaths"
+    )
+    assert not any(broken(seed, bug) for seed in range(5))
+    bug.put(monkeypatch)
+    assert any(broken(seed, bug) for seed in range(5))
 
 
 def broken(seed: int, bug: Bug) -> bool:
