@@ -114,6 +114,16 @@ def test_what_operators_do_makes_nothing_happen_twice(mix: str) -> None:
             assert not world.verdict().violations, seed
 
 
+def test_the_oracle_reads_a_long_history_to_its_end() -> None:
+    """A message is judged also if its events come after many thousand others."""
+    world = World(0, fifo=False, only=frozenset())
+    for _ in range(20_000):
+        world.server.events.record("fault", now=world.hub.now, effect="none", action="ReceiveMessage", connection=0)
+    world.run()
+    assert not world.verdict().violations
+    assert len(gather(world).stories) == len(world.orders)
+
+
 def received_in_vain(world: World) -> list[str]:
     """Messages that were received more often than they were started."""
     stories = gather(world).stories.values()
