@@ -16,6 +16,8 @@ from tests.simulation.operators import ORDERLY
 from tests.simulation.run import digest, main, simulate
 from tests.simulation.story import gather
 from tests.simulation.world import World
+from worker.policy.delivery import Delivery
+from worker.policy.ledger import Ledger
 from worker.poller import watchman
 
 #: Seeds, each of them a world with a standard and one with a FIFO queue; in parts, so that both cores have some.
@@ -112,6 +114,22 @@ def test_what_operators_do_makes_nothing_happen_twice(mix: str) -> None:
             world = World(seed, fifo=fifo, only=ORDERLY, mix=mix)
             world.run()
             assert not world.verdict().violations, seed
+
+
+def test_a_release_excuses_the_end_of_older_second_deliveries_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that came after the release was sent has a lease of its own; to drop it as well is a bug."""
+    original = Ledger._unpark
+
+    def unpark(self: Ledger, first: Delivery, *, done: bool, hidden: bool) -> Delivery | None:
+        for delivery in first.parked or ():
+            delivery.earlier = True
+        return original(self, first, done=done, hidden=hidden)
+
+    faults = ("server: lapse", "server: duplicate")
+    bug = Bug("dropped with it", lambda patch: patch.setattr(Ledger, "_unpark", unpark), False, faults, "retries")
+    assert not any(broken(seed, bug) for seed in range(5))
+    bug.put(monkeypatch)
+    assert any(broken(seed, bug) for seed in range(5))
 
 
 def test_the_oracle_reads_a_long_history_to_its_end() -> None:
