@@ -23,6 +23,7 @@ class Journal:
 
     clock: Callable[[], float]
     known: dict[str, float] = field(default_factory=dict)  #: till when pollers knew that they had it
+    came: dict[str, float] = field(default_factory=dict)  #: the same by the receive alone, without heartbeats
     owned: dict[str, float] = field(default_factory=dict)  #: when they were written into a lease table
     hidden: dict[str, float] = field(default_factory=dict)  #: when they were given back first
     releases: dict[str, list[Release]] = field(default_factory=dict)  #: the calls that gave them back
@@ -30,6 +31,7 @@ class Journal:
     def leased(self, receipt: str, until: float) -> None:
         """A poller has read that it has this message until then: a receive's answer, or a heartbeat's."""
         name = label(receipt)
+        self.came.setdefault(name, until)
         known = self.known.setdefault(name, until)
         if known + NOTICED > self.clock():  # else it has given up, and stays with that
             self.known[name] = max(until, known)

@@ -159,34 +159,36 @@ def hangs(facts: Facts) -> Iterator[str]:
 
 
 def _leaseless(handler: str, at: float, facts: Facts) -> bool:
-    """Whether what it ran had a lease that was about to end, and that its poller was not allowed to extend."""
+    """Whether what it ran had a lease that was about to end, and that its poller was not allowed to extend.
+
+    A deadline is given with the message: it stays as it was, also if the lease can be extended again later.
+    """
+    early = ENDING + facts.visibility / 20
     for story in facts.stories.values():
         for run in story.runs:
             given = story.given(run.receives) if run.handler == handler and run.ended is None else None
             if given is None or given.receipt not in facts.known:
                 continue
-            soon = facts.known[given.receipt] - ENDING - facts.visibility / 20 <= at
-            if soon and _denied(given, at, facts):
+            if facts.known[given.receipt] - early <= at and _denied(given, facts, since=at, till=at):
+                return True
+            if facts.came[given.receipt] - early <= at and _denied(given, facts, since=given.at, till=run.started):
                 return True
     return False
 
 
-def _denied(given: Assigned, at: float, facts: Facts) -> bool:
-    """Whether a poller that has this lease, or has taken it over, was told not long ago that it may not extend it."""
+def _denied(given: Assigned, facts: Facts, *, since: float, till: float) -> bool:
+    """Whether a poller that has this lease, or has taken it over, knew in this time that it may not extend it."""
     pause = facts.visibility + DENIED_PAUSE  # by which the incident is longer than SQS denied anything
     denials = [(one.start, one.end - pause) for one in facts.incidents if one.kind == "changes denied"]
     for fault in facts.faults:
         connection, when = fault["connection"], fault["now"]
         told = fault["effect"] == "error" and fault["action"].startswith("Change")
-        told = (
-            told
-            and when <= at <= when + DENIED_PAUSE + ENDING
-            and any(first <= when <= last for first, last in denials)
-        )
-        # A successor has to hear it itself.
-        lives = facts.died.get(facts.pollers.get(connection, ""), float("inf")) > at - ENDING
-        if told and lives and facts.same_poller(connection, given.connection):
-            return True
+        if told and any(start <= when <= end for start, end in denials):
+            knew = when <= till and since <= when + DENIED_PAUSE + ENDING
+            # A successor has to hear it itself.
+            lived = facts.died.get(facts.pollers.get(connection, ""), float("inf")) > since - ENDING
+            if knew and lived and facts.same_poller(connection, given.connection):
+                return True
     return False
 
 

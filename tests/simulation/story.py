@@ -98,6 +98,7 @@ class Facts:
     died: dict[str, float]  #: processes by name
     killed: dict[str, float]  #: those of them that did not end by themselves
     known: dict[str, float]  #: receipts: till when pollers knew that they had them
+    came: dict[str, float]  #: receipts: till when they had it by its receive alone
     owned: dict[str, float]  #: receipts: when they were written into a lease table
     hidden: dict[str, float]  #: receipts: when a poller first gave them back
     releases: dict[str, list[Release]]  #: receipts: the calls that gave them back
@@ -200,6 +201,7 @@ def gather(world: World) -> Facts:
         died=world.hub.died,
         killed=world.hub.killed,
         known=world.journal.known,
+        came=world.journal.came,
         owned=world.journal.owned,
         hidden=hidden,
         releases=world.journal.releases,

@@ -16,6 +16,9 @@ from tests.simulation.operators import ORDERLY
 from tests.simulation.run import digest, main, simulate
 from tests.simulation.story import gather
 from tests.simulation.world import World
+from worker.policy.delivery import Delivery
+from worker.policy.ledger import Ledger
+from worker.poller import watchman
 
 #: Seeds, each of them a world with a standard and one with a FIFO queue; in parts, so that both cores have some.
 SEEDS, PART = 1000, 25
@@ -57,6 +60,16 @@ def test_a_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oracle can fail, and the faults reach what they are meant for."""
     bug.put(monkeypatch)
     assert any(broken(seed, bug) for seed in range(WITHIN))
+
+
+def test_a_denied_heartbeat_excuses_a_kill_at_the_end_of_a_lease_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that nobody may keep a lease for is stopped shortly before it ends; to stop it earlier is a bug."""
+    bug = Bug(
+        "stopped early", lambda patch: patch.setattr(watchman, "_ENDING", 8.0), True, ("server: error",), "deaths"
+    )
+    assert not any(broken(seed, bug) for seed in range(5))
+    bug.put(monkeypatch)
+    assert any(broken(seed, bug) for seed in range(5))
 
 
 def broken(seed: int, bug: Bug) -> bool:
@@ -101,6 +114,32 @@ def test_what_operators_do_makes_nothing_happen_twice(mix: str) -> None:
             world = World(seed, fifo=fifo, only=ORDERLY, mix=mix)
             world.run()
             assert not world.verdict().violations, seed
+
+
+def test_a_release_excuses_the_end_of_older_second_deliveries_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that came after the release was sent has a lease of its own; to drop it as well is a bug."""
+    original = Ledger._unpark
+
+    def unpark(self: Ledger, first: Delivery, *, done: bool, hidden: bool) -> Delivery | None:
+        for delivery in first.parked or ():
+            delivery.earlier = True
+        return original(self, first, done=done, hidden=hidden)
+
+    faults = ("server: lapse", "server: duplicate")
+    bug = Bug("dropped with it", lambda patch: patch.setattr(Ledger, "_unpark", unpark), False, faults, "retries")
+    assert not any(broken(seed, bug) for seed in range(5))
+    bug.put(monkeypatch)
+    assert any(broken(seed, bug) for seed in range(5))
+
+
+def test_the_oracle_reads_a_long_history_to_its_end() -> None:
+    """A message is judged also if its events come after many thousand others."""
+    world = World(0, fifo=False, only=frozenset())
+    for _ in range(20_000):
+        world.server.events.record("fault", now=world.hub.now, effect="none", action="ReceiveMessage", connection=0)
+    world.run()
+    assert not world.verdict().violations
+    assert len(gather(world).stories) == len(world.orders)
 
 
 def received_in_vain(world: World) -> list[str]:
