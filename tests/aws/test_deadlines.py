@@ -29,8 +29,8 @@ def build(
 ) -> Iterator[Callable[[int], Sqs]]:
     """Makes a client with so many connections of each kind, short of patience, on a queue that holds ten messages."""
     for module in (calls, lean):
-        monkeypatch.setattr(module, "POLL_GRACE", 0.4)
-        monkeypatch.setattr(module, "CONTROL_TIMEOUT", 0.4)
+        monkeypatch.setattr(module, "POLL_GRACE", 0.8)
+        monkeypatch.setattr(module, "CONTROL_TIMEOUT", 0.8)
     monkeypatch.setattr(calls, "CONNECT_TIMEOUT", 0.0)
     url = sqs.create_queue(QueueName="slow")["QueueUrl"]
     for number in range(10):
@@ -85,9 +85,10 @@ def test_a_receive_that_trickles_is_given_up_and_another_can_be_sent(made: Sqs, 
 
 def test_a_settlement_that_trickles_is_given_up_too(made: Sqs, sqs_server: SqsServerProcess) -> None:
     """Its messages are beaten and settled again while their leases last."""
-    made.start(Receive(10, wait=0, visibility=30), None)
-    received = answer(made, 3.0)
-    assert received is not None
+    received = None
+    while received is None or not received.messages:  # this machine may be the one that is too slow
+        made.start(Receive(10, wait=0, visibility=30), None)
+        received = answer(made, 3.0)
     sqs_server.set_faults({"effect": "trickle", "bytes_per_second": 20, "action": "DeleteMessageBatch", "count": 1})
     delete = Delete(tuple(message.receipt for message in received.messages))
     made.start(delete, "slow")
@@ -121,7 +122,7 @@ def test_calls_that_end_after_they_were_given_up_change_no_count(
 ) -> None:
     """Three at once: each is answered once, its thread (of boto3) goes, no more than three serve what comes then."""
     made, before = build(3), threading.active_count()
-    sqs_server.set_faults({"effect": "delay", "seconds": 1.0, "action": "ChangeMessageVisibilityBatch", "count": 3})
+    sqs_server.set_faults({"effect": "delay", "seconds": 1.5, "action": "ChangeMessageVisibilityBatch", "count": 3})
     for token in range(3):
         made.start(Hide((("no receipt", 30),)), token)
     late = answers(made, 3)
