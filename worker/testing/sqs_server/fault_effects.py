@@ -98,8 +98,8 @@ def _mangled(target: dict[str, Any], rule: Rule) -> dict[str, Any]:
     return changed | dict(given.get("add", {}))
 
 
-def _wrong(md5: str) -> str:
-    return md5[::-1] if md5[::-1] != md5 else "0" * 32
+def _wrong(md5: str | None) -> str:
+    return md5[::-1] if md5 and md5[::-1] != md5 else "0" * 32
 
 
 def change_answer(rule: Rule, answer: dict[str, Any], *, broker: Broker, caller: Caller, url: str) -> dict[str, Any]:
