@@ -216,6 +216,7 @@ def test_two_hundred_deaths_leave_no_descriptor_open(tmp_path: Path):
 
     with real_pool(tmp_path, stand_in(handlers=3, spares=2), log_level="info") as pool:
         pool.running()
+        eventually(lambda: [h["state"] for h in pool.children("handlers")] == ["ready"] * 3 + ["spare"] * 2)
         quiet = descriptors(pool.pid)
         killed = 0
         while killed < 200:
@@ -227,7 +228,8 @@ def test_two_hundred_deaths_leave_no_descriptor_open(tmp_path: Path):
                     killed += 1
             eventually(lambda: len([h for h in pool.children("handlers") if h["state"] != "starting"]) >= 3)
         eventually(lambda: [h["state"] for h in pool.children("handlers")] == ["ready"] * 3 + ["spare"] * 2)
-        eventually(lambda: descriptors(pool.pid) == quiet)
+        # Not more. At first it may have been more by the copies of streams that both sides had still to confirm.
+        eventually(lambda: descriptors(pool.pid) <= quiet)
         pool.signal(TERM)
         assert pool.code() == 0
 

@@ -266,6 +266,14 @@ def test_wrong_md5(faulty: Faulty, url: str) -> None:
     assert faulty.answer("SendMessage", QueueUrl=url, MessageBody="a")["MD5OfMessageBody"] != right
 
 
+def test_wrong_md5_of_what_another_fault_has_made_null(faulty: Faulty, url: str) -> None:
+    """Wrong as well; a server that crashes would be the fault of neither."""
+    faulty.plan("mangle", action="ReceiveMessage", null=["MD5OfBody"])
+    faulty.plan("wrong_md5")
+    [message] = faulty.answer("ReceiveMessage", QueueUrl=url)["Messages"]
+    assert len(message["MD5OfBody"]) == 32
+
+
 def test_duplicate_delivery_in_one_answer(faulty: Faulty, url: str) -> None:
     """The same message comes twice with two receipts, of which only the second deletes."""
     faulty.plan("duplicate", count=1)
