@@ -107,7 +107,7 @@ POLLER, POLICY = "worker/poller/loop.py", "worker/policy/ledger.py"
         (policy_is_pure, POLICY, "import worker.channel\n"),
         (policy_is_pure, POLICY, "open('x')\n"),
         (only_aws_speaks_to_aws, POLLER, "import boto3.session\n"),
-        (only_aws_speaks_to_aws, "apps/shop/handlers.py", "from botocore.exceptions import ClientError\n"),
+        (only_aws_speaks_to_aws, "worker/envelopes.py", "from botocore.exceptions import ClientError\n"),
         (applications_see_the_face_only, "apps/shop/handlers.py", "from worker.message import Message\n"),
         (applications_see_the_face_only, "apps/shop/handlers.py", "import worker.testing\n"),
         (applications_see_the_face_only, "apps/shop/handlers.py", "from worker import channel\n"),
