@@ -111,7 +111,7 @@ def test_dead_letters_and_moves(target: Target, cli: Cli) -> None:
     for _ in range(16):
         target.receive(source, 1, VisibilityTimeout=0)
     rate = ("--max-number-of-messages-per-second", "1")
-    # Eight messages at one a second: the task still runs when the CLI has come back to cancel it, on a busy machine too.
+    # Eight messages at one a second: the task still runs when the CLI comes back to cancel it, on a busy machine too.
     handle = cli("start-message-move-task", "--source-arn", arn, *rate)["TaskHandle"]
     cancelled = cli("cancel-message-move-task", "--task-handle", handle)
     assert cancelled["ApproximateNumberOfMessagesMoved"] in range(1, 8)
