@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -46,7 +47,7 @@ def make_queues(sqs: SQSClient) -> dict[str, str]:
 
 def make_table(dynamodb: DynamoDBClient, name: str) -> None:
     """The table of deliveries, whose rows leave 60 days later; returns when it can be used."""
-    try:
+    with suppress(dynamodb.exceptions.ResourceInUseException):  # made before
         dynamodb.create_table(
             TableName=name,
             KeySchema=[
@@ -59,8 +60,6 @@ def make_table(dynamodb: DynamoDBClient, name: str) -> None:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-    except dynamodb.exceptions.ResourceInUseException:
-        pass  # made before, by another or by us
     dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     said = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     if said.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):

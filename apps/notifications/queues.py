@@ -15,6 +15,7 @@ from apps.notifications.environment import endpoint, region, required
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 _QUEUES = {
     "send_queue": "SQS_SEND_QUEUE_URL",
@@ -24,7 +25,7 @@ _QUEUES = {
 }
 #: What SQS calls the three numbers. All are approximate: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/
 #: APIReference/API_GetQueueAttributes.html
-_NUMBERS = {
+_NUMBERS: dict[str, QueueAttributeNameType] = {
     "visible": "ApproximateNumberOfMessages",
     "in_flight": "ApproximateNumberOfMessagesNotVisible",
     "delayed": "ApproximateNumberOfMessagesDelayed",
@@ -58,7 +59,7 @@ def _client(endpoint_url: str | None, region_name: str | None) -> SQSClient:
 
 def _numbers(sqs: SQSClient, url: str, variable: str) -> dict[str, int]:
     try:
-        said = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_NUMBERS.values()))["Attributes"]  # type: ignore[arg-type]  # the stubs want literals
+        said = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_NUMBERS.values()))["Attributes"]
     except (ClientError, BotoCoreError) as error:
         raise QueueUnreadable(f"cannot read the queue of {variable}, {url}: {error}") from error
     return {name: int(said[theirs]) for name, theirs in _NUMBERS.items()}

@@ -54,6 +54,10 @@ class Email:
             return Refused("no email, no valid address, or a subject of several lines")
         try:
             smtp = self._connected()
+        except (smtplib.SMTPException, OSError) as error:
+            # A refused login, no STARTTLS, an unknown certificate: the operator's affair, not the message's.
+            return Later(f"the mail server is not ready for us: {type(error).__name__}")
+        try:
             try:
                 smtp.send_message(mail, from_addr=self._sender.addr_spec, to_addrs=[to.addr_spec])
             finally:
@@ -67,8 +71,7 @@ class Email:
         except smtplib.SMTPNotSupportedError:
             return Refused("the mail server does not take this address")
         except (smtplib.SMTPException, OSError) as error:
-            # A refused login, a refused sender, an unknown certificate: the operator's affair, not the message's.
-            return Later(f"the mail server did not take it: {type(error).__name__}")
+            return Later(f"the mail server did not take it: {type(error).__name__}")  # us as its sender, for one
         return Delivered()
 
     def _mail(self, delivery: Delivery, to: Address) -> EmailMessage:
