@@ -156,7 +156,7 @@ def test_no_address_does_anything_else(text: str) -> None:
     ],
 )
 def test_what_a_mail_server_says_has_a_meaning(mail: MailServer, command: str, answer: str, expected: object) -> None:
-    """5xx about the recipient or the mail is never; about us, and 4xx, later; once the mail is taken it is delivered."""
+    """5xx about the recipient or the mail: never; about us, and 4xx: later; once the mail is taken it is delivered."""
     mail.answers = {command: answer} | ({"HELO": answer} if command == "EHLO" else {})
     assert mailing(mail).deliver(delivery(email="a@example.com")) == expected
 
