@@ -98,8 +98,8 @@ def read(body: bytes) -> Notification:
     batch_id, chunk, recipients = said["batch_id"], said["chunk"], said["recipients"]
     if not isinstance(batch_id, str) or not 0 < len(_bytes(batch_id, "batch_id")) <= _LONGEST_BATCH:
         raise BadNotification(f"batch_id is not text of 1 to {_LONGEST_BATCH} bytes")
-    if not isinstance(chunk, int) or isinstance(chunk, bool) or not isinstance(recipients, list):
-        raise BadNotification("chunk is not a number, or recipients is not a list")
+    if not isinstance(chunk, int) or isinstance(chunk, bool):
+        raise BadNotification("chunk is not a whole number")
     try:
         _check(said["content"], channel=said["channel"], recipients=recipients)
         _bytes(said["content"], "content")
@@ -131,11 +131,13 @@ def delivery_key(batch_id: str, recipient_id: str) -> str:
     return f"{quote(batch_id, safe=_SEEN)}:{quote(recipient_id, safe=_SEEN)}"
 
 
-def _check(content: object, *, channel: object, recipients: Sequence[object]) -> None:
+def _check(content: object, *, channel: object, recipients: object) -> None:
     if not isinstance(content, str):
         raise ValueError("content is not text")
     if not isinstance(channel, str) or channel not in CHANNELS:
         raise ValueError(f"unknown channel: it is none of {', '.join(CHANNELS)}")
+    if not isinstance(recipients, Sequence) or isinstance(recipients, str | bytes):
+        raise ValueError("recipients is not a list")
     if not recipients:
         raise ValueError("there are no recipients")
     for place, recipient in enumerate(recipients):

@@ -102,6 +102,9 @@ def test_a_message_is_filled_to_the_last_byte() -> None:
     ("recipients", "why"),
     [
         ([], "no recipients"),
+        (None, "recipients is not a list"),
+        ({"id": "a"}, "recipients is not a list"),
+        ("a", "recipients is not a list"),
         ([{"id": "a"}, {"name": "b"}], "recipient 1 has no id"),
         ([{"id": ""}], "recipient 0 has no id"),
         ([{"id": None}], "recipient 0 has no id"),
@@ -117,7 +120,7 @@ def test_a_message_is_filled_to_the_last_byte() -> None:
         ([{"id": "a", "x": "\udfff"}], "recipient 0 has a value that JSON cannot say"),
     ],
 )
-def test_recipients_that_cannot_be_sent_to_are_refused(recipients: list[Any], why: str) -> None:
+def test_recipients_that_cannot_be_sent_to_are_refused(recipients: Any, why: str) -> None:
     """With the place of the first that is wrong."""
     with pytest.raises(ValueError, match=why):
         made(recipients)
@@ -153,8 +156,8 @@ def test_content_has_to_be_text() -> None:
         (body(batch_id=5), "batch_id is not text"),
         (body(batch_id="x" * 257), "batch_id is not text"),
         (body(batch_id="\ud800"), "batch_id holds half"),
-        (body(chunk="0"), "chunk is not a number"),
-        (body(chunk=True), "chunk is not a number"),
+        (body(chunk="0"), "chunk is not a whole number"),
+        (body(chunk=True), "chunk is not a whole number"),
         (body(recipients={"id": "a"}), "recipients is not a list"),
         (body(recipients=[]), "no recipients"),
         (body(recipients=["secret"]), "recipient 0 is not an object"),
