@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from worker import AsyncProducer, Producer
 
@@ -53,7 +54,16 @@ class Producers:
         return None
 
 
-def _settings(target: Target) -> dict[str, object]:
+class _Settings(TypedDict):
+    """What both kinds of producers are made with."""
+
+    timeout: float
+    endpoint_url: str | None
+    region: str | None
+    allow_insecure_endpoint: bool
+
+
+def _settings(target: Target) -> _Settings:
     return {
         "timeout": _TIMEOUT,
         "endpoint_url": target.endpoint,
