@@ -38,8 +38,13 @@ empty. The text becomes the type of its key: `wait = "${POLL_INTERVAL:-10}"` is 
 has no default is a fault. A key whose text comes out empty, as `region = "${REGION:-}"` can, counts as not written. A
 default may hold further references. `$${` is a plain `${`.
 
-`worker run --env-file .env` sets variables from a file first; what is set already stays. `--set TABLE.KEY=VALUE`, on
-`run` and `check`, puts one key in place of the file's.
+`worker run --env-file .env` sets variables from a file first, for this config, pollers and handlers alike (`AWS_*`
+too). It is read as `docker compose` reads one (python-dotenv), but a `$` is a `$`. A variable that the environment has
+already stays: what is set for one start, or by systemd's `EnvironmentFile=`, is the nearer wish. HUP reads the file
+again. A file that is wrong changes nothing then, and ends a start with 78, its name and the line. Others may not write
+it, and a warning names the variables that sound secret where everybody may read it. Values are never shown.
+
+`--set TABLE.KEY=VALUE`, on `run` and `check`, puts one key in place of the file's.
 
 AWS credentials, profile, region and endpoints are boto3's own: `AWS_PROFILE`, `AWS_DEFAULT_REGION`,
 `AWS_ENDPOINT_URL_SQS` and so on work as anywhere else.
