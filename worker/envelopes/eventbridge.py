@@ -53,6 +53,6 @@ def eventbridge(source: Source) -> EventBridgeEvent:
         account=fields.optional_text("account"),
         region=fields.optional_text("region"),
         resources=tuple(resources),
-        detail=fields.object("detail").raw,
+        detail=fields.inner("detail").raw,
         original=bytes_of(source),
     )

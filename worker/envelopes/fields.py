@@ -44,16 +44,16 @@ class Fields:
             raise self.misfit(name, f"expected a whole number, got {name_of(value)}")
         return value
 
-    def object(self, name: str) -> Fields:
+    def inner(self, name: str) -> Fields:
         """An object that must be there."""
         if name not in self.raw:
             raise self.misfit(name, "missing")
-        return self._inner(self.raw[name], f"{self._path}.{name}")
+        return self._below(self.raw[name], f"{self._path}.{name}")
 
     def objects(self, name: str) -> Iterator[Fields]:
         """The objects of an array that must be there."""
         for place, value in enumerate(self.array(name)):
-            yield self._inner(value, f"{self._path}.{name}[{place}]")
+            yield self._below(value, f"{self._path}.{name}[{place}]")
 
     def array(self, name: str) -> list[Any]:
         """An array that must be there."""
@@ -68,7 +68,7 @@ class Fields:
         """To be raised; `why` must hold nothing of the body."""
         return misfit(f"{self._path}.{name}" if name else self._path, f"{why}, so this is no {self._kind}")
 
-    def _inner(self, value: object, path: str) -> Fields:
+    def _below(self, value: object, path: str) -> Fields:
         if not isinstance(value, Mapping):
             raise misfit(path, f"expected an object, got {name_of(value)}, so this is no {self._kind}")
         return Fields(value, kind=self._kind, path=path)

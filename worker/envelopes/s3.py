@@ -48,14 +48,14 @@ def s3_records(source: Source) -> list[S3Record]:
 
 
 def _record(fields: Fields) -> S3Record:
-    s3 = fields.object("s3")
-    stored = s3.object("object")
+    s3 = fields.inner("s3")
+    stored = s3.inner("object")
     try:
         key = unquote_plus(stored.text("key"), errors="strict")
     except UnicodeDecodeError:
         raise stored.misfit("key", "not UTF-8 once its %XX are decoded") from None
     return S3Record(
-        bucket=s3.object("bucket").text("name"),
+        bucket=s3.inner("bucket").text("name"),
         key=key,
         event_name=fields.text("eventName"),
         event_time=fields.text("eventTime"),

@@ -1,7 +1,8 @@
 """Handler process: whether an SNS notification was signed by SNS, for a topic that is expected.
 
-Who may send to a queue is said by the queue's policy (`aws:SourceArn`), and that is the first thing to get right. This is
-for queues that others may send to as well. https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+Who may send to a queue is said by the queue's policy (`aws:SourceArn`), and that is the first thing to get right. This
+is for queues that others may send to as well.
+https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def sns(source: Source) -> SNSNotification:
         return source.envelope  # the queue's table has `envelope = "sns"`
     fields = read(source, _KIND)
     if fields.text("Type") != "Notification":
-        # SNS sends confirmations to queues of other accounts. Their URLs are for whoever asked to subscribe, not for us.
+        # SNS sends confirmations to queues of other accounts. Their URLs are for whoever asked to subscribe.
         raise fields.misfit("Type", "not Notification (the URL of a confirmation is never followed)")
     text = fields.optional_text("Message")
     if text is None:
@@ -74,8 +74,8 @@ def is_sns(fields: Fields) -> bool:
 def _attributes(fields: Fields) -> dict[str, MessageAttribute]:
     if fields.raw.get("MessageAttributes") is None:
         return {}
-    inner = fields.object("MessageAttributes")
-    return {name: _attribute(inner.object(name)) for name in inner.raw}
+    inner = fields.inner("MessageAttributes")
+    return {name: _attribute(inner.inner(name)) for name in inner.raw}
 
 
 def _attribute(fields: Fields) -> MessageAttribute:
