@@ -17,12 +17,12 @@ from pathlib import Path
 LADDER = (
     {"__main__"},
     {"cli"},
-    {"testing"},
+    {"testing", "aws_lambda"},
     {"template"},
     {"supervisor", "poller", "handler", "reporter", "producer"},
     {"aws", "protocol"},
     {"channel", "slots", "leases", "policy", "config"},
-    {"platform", "face", "outgoing"},
+    {"platform", "face", "envelopes", "outgoing"},
     {"settings", "message", "telemetry"},
 )
 RUNGS = {room: rung for rung, rooms in enumerate(LADDER) for room in rooms}
@@ -62,7 +62,8 @@ LONGEST_MODULE, LONGEST_FUNCTION = 320, 60  #: lines
 #: How the first line of a module's docstring may name its process, by the longest folder that has an entry.
 PROCESSES = {
     "worker": {"Every process", "Handler process", "Poller and supervisor", "Command line"},
-    "worker/aws": {"Poller process", "Command line"},
+    "worker/aws": {"Poller process", "Command line", "Lambda function"},
+    "worker/aws_lambda": {"Lambda function"},
     "worker/cli": {"Command line"},
     "worker/config": {"Command line"},
     "worker/handler": {"Handler process"},
