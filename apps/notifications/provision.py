@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -74,7 +75,7 @@ def provision(environ: Mapping[str, str]) -> dict[str, str]:
     dynamodb = boto3.client("dynamodb", region_name=where, config=_CONFIG)
     table = environ.get("NOTIFICATIONS_TABLE", "") or _TABLE
     try:
-        urls = make_queues(sqs)
+        urls = {name: _at(endpoint(environ), url) for name, url in make_queues(sqs).items()}
         make_table(dynamodb, table)
     finally:
         sqs.close()
@@ -91,6 +92,14 @@ def main() -> int:
         return 1
     print("\n".join(f"{name}={value}" for name, value in made.items()))
     return 0
+
+
+def _at(given: str | None, url: str) -> str:
+    """A queue's URL at the endpoint that was given: an emulator may call itself by a name that leads nowhere else."""
+    if given is None:
+        return url
+    there = urlsplit(given)
+    return urlsplit(url)._replace(scheme=there.scheme, netloc=there.netloc).geturl()
 
 
 def _queue(sqs: SQSClient, name: str, attributes: dict[str, str]) -> str:

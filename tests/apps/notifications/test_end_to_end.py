@@ -149,18 +149,20 @@ def test_every_recipient_is_reached_though_the_webhook_fails(stage: Stage, recei
 def test_a_handler_that_is_killed_between_two_recipients_loses_none(
     stage: Stage, receiver: Receiver, run_app: RunApp
 ) -> None:
-    """SIGKILL when the webhook has the fifth notification and before there is a row for it.
+    """SIGKILL when the webhook has the twelfth notification and before there is a row for it.
 
     That one is posted again, with the same Idempotency-Key, and so may others be that were on their way in the same
     process; who had a row is not. Then every recipient has a row, and no message is left or dead.
     """
     lock = threading.Lock()
     interrupted: list[str] = []
+    rows_before: set[str] = set()
 
     def reply(request: Request) -> Reply:
         with lock:  # the handler's threads post at the same time
-            if len(receiver.requests) >= 5 and not interrupted:
+            if len(receiver.requests) >= 12 and not interrupted:
                 interrupted.append(request.key)
+                rows_before.update(stage.rows())
                 (handler,) = pool.handlers("batch-queue", state="busy")
                 os.kill(handler, signal.SIGKILL)
         return Reply()
@@ -174,6 +176,8 @@ def test_a_handler_that_is_killed_between_two_recipients_loses_none(
     assert set(posted) == keys
     assert posted[interrupted[0]] == 2
     assert max(posted.values()) == 2
+    assert rows_before
+    assert {posted[key] for key in rows_before} == {1}
     assert sum(posted.values()) - len(keys) <= 8  # threads: what one process has on its way
     assert stage.rows() == keys
     assert stage.left("BATCH_DLQ", "SEND_DLQ") == {(0, 0)}

@@ -65,6 +65,17 @@ def test_queues_and_table_are_made_and_named(clean: Any, capsys: pytest.CaptureF
     dynamodb.close()
 
 
+def test_urls_are_at_the_endpoint_that_was_given(
+    clean: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, sqs_endpoint: str
+) -> None:
+    """LocalStack, for one, names a host of its own, which is no name of this machine: plain http to it is refused."""
+    monkeypatch.setenv("AWS_SQS_ENDPOINT_URL", sqs_endpoint.replace("127.0.0.1", "localhost"))
+    port = sqs_endpoint.rpartition(":")[2]
+    environ = made(capsys)
+    assert environ["SQS_SEND_QUEUE_URL"] == f"http://localhost:{port}/000000000000/send-queue"
+    assert settings(clean, environ["SQS_SEND_QUEUE_URL"])["visibility"] == "300"
+
+
 def test_it_may_run_again(clean: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """The same URLs; what somebody changed is set right, and messages stay."""
     first = made(capsys)
