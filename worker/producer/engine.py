@@ -70,6 +70,7 @@ class Engine:
             sender = self._sender
         if sender is not None:
             sender.close()
+        lifetime.forget(self)
 
     def after_fork(self) -> None:
         """In the child: what was admitted is the parent's to send; the next message starts a sender of its own."""
