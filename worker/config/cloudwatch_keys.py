@@ -20,8 +20,8 @@ CLOUDWATCH = (
         example="period = 60",
         least=1,
         most=3600,
-        meaning="A poller puts its counts together this often, and once more at the end of a drain; nothing if there "
-        "are none.",
+        meaning="A poller puts its counts this often at most, the first ones after a quiet time within a second, and "
+        "what is left at the end of a drain.",
     ),
     Key(
         name="deleted",

@@ -11,6 +11,8 @@ from worker.policy.failures import Failure
 from worker.settings import CloudWatchSettings
 from worker.telemetry import Log
 
+#: Seconds in which counts gather where the last ones are a period ago.
+_GATHER = 1.0
 #: Seconds that the last counts may take at the end of a drain, within its budget.
 _LAST = 2.0
 #: Seconds between two looks whether they are put.
@@ -54,7 +56,8 @@ class Bookkeeper:
         self._wall = wall  #: seconds since 1970
         self._deleted = self._failed = 0
         self._lines: dict[str, list[dict[str, Any]]] = {"info": [], "error": []}
-        self._put_at: float | None = None
+        self._put_at = float("-inf")
+        self._due: float | None = None
         self._told_at: float | None = None
         self._give_up = float("inf")
 
@@ -69,7 +72,7 @@ class Bookkeeper:
         self._note(delivery, "error", {"error": str(failure)})
 
     def step(self, now: float) -> float:
-        """Write lines, put counts whose period is over; returns the seconds till the next period ends."""
+        """Write lines, put counts that are due; returns the seconds till they are."""
         for level, lines in self._lines.items():
             if lines:
                 self._log.lines(level, lines)
@@ -77,10 +80,14 @@ class Bookkeeper:
         if self._metrics is None:
             return float("inf")
         self._tell_failure(now)
-        if self._put_at is None or now >= self._put_at:
-            self._put_at = now + self._settings.period
+        if self._deleted or self._failed:
+            # The first after a quiet time is seen soon: an alarm may wait for it.
+            self._due = self._due if self._due is not None else max(now + _GATHER, self._put_at + self._settings.period)
+            if now < self._due:
+                return self._due - now
             self._put(self._metrics)
-        return self._put_at - now
+            self._put_at, self._due = now, None
+        return float("inf")
 
     def last(self, now: float, deadline: float) -> float:
         """At the end of a drain: put what is left; the seconds till the next look, 0 when it is over."""
