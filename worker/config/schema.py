@@ -10,16 +10,25 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import (
+    BatchSettings,
+    CloudWatchSettings,
+    QueueSettings,
+    RecycleSettings,
+    RetrySettings,
+    Settings,
+)
 
 #: The settings that tables become.
-AnySettings = type[Settings] | type[QueueSettings] | type[RetrySettings] | type[RecycleSettings] | type[BatchSettings]
+InnerSettings = type[RetrySettings] | type[RecycleSettings] | type[BatchSettings] | type[CloudWatchSettings]
+AnySettings = type[Settings] | type[QueueSettings] | InnerSettings
 
 
 class Type(Enum):
     """What a key's value is; the value is how a complaint and the documentation call it."""
 
     TEXT = "text"
+    TEXTS = "list of texts"
     SECONDS = "seconds"
     WHOLE_SECONDS = "whole seconds"
     NUMBER = "whole number"
@@ -34,7 +43,7 @@ class Key:
     type: Type
     meaning: str  #: for the documentation
     example: str  #: as written in TOML
-    shape: Callable[[str], str] | None = None  #: TEXT: a complaint about the text, or ""
+    shape: Callable[[str], str] | None = None  #: TEXT, and each of TEXTS: a complaint about the text, or ""
     choices: tuple[str, ...] = ()  #: TEXT: the texts allowed, in lower case; the file may write them in any case
     least: float | None = None
     most: float | None = None
