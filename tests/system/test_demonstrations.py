@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+APPLICATIONS = sorted(path.parent.name for path in ROOT.glob("apps/*/demonstration.py"))
+
 pytestmark = pytest.mark.system
 
 DEMONSTRATION = '''
@@ -150,3 +153,14 @@ def test_the_help_lists_the_applications(tmp_path: Path) -> None:
     shown = show(tmp_path, "--help", demonstration="raise SystemExit(1)")
     assert shown.returncode == 0
     assert "  chain              one message makes another." in shown.stdout
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_each_application_of_the_project_is_shown_and_balances(name: str) -> None:
+    """`worker demo NAME` provisions, sends, drains and counts; its numbers balance, and the application agrees."""
+    command = [sys.executable, "-m", "worker", "demo", name, "--messages", "120", "--handlers", "1", "--json"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    assert shown.returncode == 0, shown.stderr
+    figures = json.loads(shown.stdout)
+    assert (figures["application"], figures["balanced"], figures["faults"]) == (name, True, [])
+    assert figures["sent"] >= 1
