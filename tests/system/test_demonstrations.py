@@ -148,6 +148,16 @@ def test_what_goes_wrong_in_a_demonstration_is_told(tmp_path: Path, change: tupl
     assert "Traceback" not in shown.stderr
 
 
+def test_without_moto_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 69 and the command; the same for an application of the user's own."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['moto'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    shown = show(tmp_path, "chain")
+    assert shown.returncode == 69
+    assert "pip install 'worker[demo]'" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
 def test_the_help_lists_the_applications(tmp_path: Path) -> None:
     """With what their packages say, and without importing them."""
     shown = show(tmp_path, "--help", demonstration="raise SystemExit(1)")
