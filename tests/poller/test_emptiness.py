@@ -48,6 +48,16 @@ def test_an_empty_queue_is_known_within_seconds(worlds: Worlds) -> None:
     assert facts(world).awaits == ""
 
 
+def test_who_waits_for_other_queues_sleeps(worlds: Worlds) -> None:
+    """A poller whose queue is empty wakes for its looks and receives, and not in between."""
+    world = emptying(worlds)
+    assert empty_within(world, 12.0) is not None
+    for _ in range(60):
+        world.run(1.0)
+        assert facts(world).awaits == ""
+        assert world.loop.emptiness.step(world.clock.now) > 0.0
+
+
 def test_without_until_empty_nobody_asks(worlds: Worlds) -> None:
     """An idle poller costs no more than before."""
     world = worlds(wait=1.0)

@@ -75,6 +75,16 @@ def test_evidence_older_than_the_last_work_of_another_does_not_count():
     assert drains(history)
 
 
+def test_nor_does_evidence_from_before_the_machine_slept():
+    """Messages may have come in an hour; a poller that is awake has newer evidence within seconds."""
+    history = booted()
+    history.table.now += 3600
+    says_empty(history)
+    assert not drains(history)
+    says_empty(history, since=history.now - 10)
+    assert drains(history)
+
+
 def test_nor_does_evidence_older_than_what_a_dead_poller_has_hidden():
     history = booted()
     (poller,) = pollers(history)

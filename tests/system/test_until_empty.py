@@ -114,6 +114,21 @@ def test_a_term_wins(pools: Callable[..., Pool]) -> None:
     assert reason == "SIGTERM"
 
 
+def test_a_reload_keeps_the_word(pools: Callable[..., Pool]) -> None:
+    """The new generation waits for what the old one did, and ends when that is done."""
+    pool = pools("record")
+    pool.send(["theirs x"])
+    (theirs,) = pool.sqs.receive_message(QueueUrl=pool.url, VisibilityTimeout=600)["Messages"]
+    begin(pool)
+    eventually(lambda: awaits(pool) == "in_flight", seconds=30, why="it waits")
+    assert pool.process is not None
+    pool.process.send_signal(signal.SIGHUP)
+    eventually(lambda: [one["generation"] for one in pool.queue()["pollers"]] == [2], seconds=30, why="replaced")
+    eventually(lambda: awaits(pool) == "in_flight", seconds=30, why="it waits again")
+    pool.sqs.delete_message(QueueUrl=pool.url, ReceiptHandle=theirs["ReceiptHandle"])
+    assert end(pool) == 0
+
+
 def test_a_queue_that_does_not_answer_is_never_empty(pools: Callable[..., Pool]) -> None:
     """Receives fail; once they get through, what is there is handled, and only then it ends."""
     pool = pools("record")

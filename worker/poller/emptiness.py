@@ -65,8 +65,8 @@ class Emptiness:
             evidence.busy(now)  # what is not asked for is not known
         awaits = evidence.awaits(now)
         if awaits != self.awaits:
-            self.awaits, self._tell_at = awaits, now + _TELL_AFTER
-        if awaits and now >= self._tell_at:
+            self.awaits, self._tell_at = awaits, now + _TELL_AFTER if awaits else float("inf")
+        if now >= self._tell_at:
             self._tell_at = now + _TELL_AGAIN
             figures = {"held": len(state.ledger.deliveries)} | (evidence.depth._asdict() if evidence.depth else {})
             state.log.info("not_empty_yet", awaits=awaits, why=MEANING[awaits], **figures)

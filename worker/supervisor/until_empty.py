@@ -15,13 +15,15 @@ from worker.supervisor.tree import QueueSet, SetState
 
 #: Seconds between two looks at the pollers' slots.
 LOOK = 0.25
+#: Seconds after which evidence counts no more: a poller renews it every few seconds, unless it or the machine sleeps.
+FRESH = 60.0
 
 
 def step(pool: Pool, *, now: float) -> float:
     """Begin the drain, if it is time; returns when to look again, at the latest."""
     if not pool.settings.until_empty or pool.stop:
         return float("inf")
-    if pool.reload or pool.paused or not _empty(pool):
+    if pool.reload or pool.paused or not _empty(pool, now):
         return now + LOOK
     gave_up = [queue_set.queue.name for queue_set in pool.sets if queue_set.state is SetState.GAVE_UP]
     if gave_up:
@@ -33,7 +35,7 @@ def step(pool: Pool, *, now: float) -> float:
     return now
 
 
-def _empty(pool: Pool) -> bool:
+def _empty(pool: Pool, now: float) -> bool:
     """Whether all pollers say so, with evidence that is later than whatever any of them, or of the dead, has held."""
     facts: list[PollerFacts] = []
     for queue_set in pool.sets:
@@ -42,8 +44,8 @@ def _empty(pool: Pool) -> bool:
         if queue_set.state is not SetState.RUNNING or not _all_ready(queue_set):
             return False  # it starts, or belongs to a generation that still finishes what it runs
         facts += [pool.outside.poller_facts(poller) for poller in queue_set.pollers.values()]
-    busy_until = max((one.busy_until for one in facts), default=pool.busy_until)
-    return bool(facts) and min(one.empty_since for one in facts) > max(busy_until, pool.busy_until)
+    latest = max(pool.busy_until, now - FRESH, *(one.busy_until for one in facts))
+    return bool(facts) and min(one.empty_since for one in facts) > latest
 
 
 def _all_ready(queue_set: QueueSet) -> bool:
