@@ -153,3 +153,10 @@ def until_done(message: Message) -> None:
         effect("retry", message)
         raise Retry(after=2)
     effect("end", message)
+
+
+def relay(message: Message) -> Forward:
+    """On to another queue, after as many seconds as the second word says."""
+    time.sleep(float(message.body.split(b" ")[1]))
+    effect("relayed", message)
+    return Forward(queue=os.environ["TARGET"], body=message.body)

@@ -114,6 +114,21 @@ def test_a_term_wins(pools: Callable[..., Pool]) -> None:
     assert reason == "SIGTERM"
 
 
+def test_all_queues_have_to_be_empty(pools: Callable[..., Pool]) -> None:
+    """One that is empty from the start waits for what the other sends it, though late."""
+    pool = pools("relay", handlers=1)
+    second = pool.sqs.create_queue(QueueName=f"{name(pool)}-second")["QueueUrl"]
+    pool.environment["TARGET"] = second
+    with pool.config.open("a") as config:
+        config.write(f'[queues.second]\nurl = "{second}"\nhandler = "tests.system.effects:record"\nhandlers = 1\n')
+    pool.send(["1 15", "2 0"])
+    begin(pool)
+    assert end(pool) == 0
+    assert pool.effects("relayed") == {"1": 1, "2": 1}
+    assert pool.effects() == {"1": 1, "2": 1}
+    assert (pool.depth(), pool.depth(second)) == ((0, 0), (0, 0))
+
+
 def test_a_reload_keeps_the_word(pools: Callable[..., Pool]) -> None:
     """The new generation waits for what the old one did, and ends when that is done."""
     pool = pools("record")
