@@ -97,6 +97,22 @@ def test_a_retry_is_waited_for(worlds: Worlds) -> None:
     assert empty_within(world, 15.0) is not None
 
 
+def test_a_retry_whose_answer_is_lost_is_waited_for(worlds: Worlds) -> None:
+    """It may be hidden, and nobody is asked again; here nobody can look either."""
+    world = emptying(worlds)
+    world.fault(action="GetQueueAttributes", effect="error", shape="AccessDenied", status=403)
+    world.fault(action="ChangeMessageVisibilityBatch", count=1, effect="drop", when="after")
+    world.send("again")
+    world.run(0.5)
+    (handler,) = world.handlers
+    handler.read()
+    handler.start()
+    handler.finish(Kind.RETRY, after=40.0)
+    assert empty_within(world, 38.0) is None
+    assert work_off(world, seconds=5.0) == 1
+    assert empty_within(world, 20.0) is not None
+
+
 def test_others_are_waited_for(worlds: Worlds, capfd: pytest.CaptureFixture[str]) -> None:
     """Messages in flight at another consumer, and delayed ones; the log says so now and then."""
     world = emptying(worlds, handlers=0)
