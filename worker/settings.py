@@ -45,6 +45,7 @@ class QueueSettings:
     name: str
     handler: str  #: "package.module:function"
     middleware: tuple[str, ...] = ()  #: the same, of functions around the handler function, outermost first
+    envelope: str = ""  #: what bodies come in: "sns", "eventbridge", "cloudevents"; empty: nothing
     url: str = ""
     queue_name: str = ""  #: `name` in the file
     ssm: str = ""  #: an SSM parameter that holds the URL

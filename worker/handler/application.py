@@ -15,6 +15,7 @@ from worker.handler.form import form_of, misfit
 from worker.handler.middleware import Middleware, wrap
 from worker.handler.middleware import misfit as middleware_misfit
 from worker.handler.run import HandlerFunction
+from worker.handler.typed import Unfit, typed
 from worker.settings import QueueSettings
 
 
@@ -29,7 +30,7 @@ class CannotImport(Exception):
 def load(queue: QueueSettings, paths: Sequence[str]) -> HandlerFunction:
     """The queue's handler function, its middleware around it; `paths` are looked in first. Raises CannotImport."""
     sys.path[:0] = paths
-    function = find(queue.handler, paths, key="handler")
+    function = _typed(find(queue.handler, paths, key="handler"), queue)
     _demand(_fault(function, queue), queue.handler, key="handler")
     asynchronous = form_of(function).asynchronous
     around: list[Middleware] = []
@@ -38,6 +39,13 @@ def load(queue: QueueSettings, paths: Sequence[str]) -> HandlerFunction:
         _demand(middleware_misfit(found, asynchronous=asynchronous), name, key="middleware")
         around.append(found)
     return wrap(function, around)
+
+
+def _typed(function: Callable[..., Any], queue: QueueSettings) -> HandlerFunction:
+    try:
+        return typed(function, envelope=queue.envelope)
+    except Unfit as error:
+        raise CannotImport(f"cannot use {queue.handler!r}: {error}") from None
 
 
 def find(name: str, paths: Sequence[str], *, key: str) -> Callable[..., Any]:

@@ -45,7 +45,10 @@ def misfit(form: Form, queue: QueueSettings) -> str:
     if form.batch and queue.batch.size == 1:
         return "it takes a list of messages: say how many, such as batch = { size = 10 }"
     if queue.batch.size > 1 and not form.batch:
-        return "batch needs a handler function whose argument is annotated as list[Message]"
+        return (
+            "batch needs a handler function whose argument is annotated as list[Message], or one of two lists, such as "
+            "orders: list[Order], messages: list[Message]"
+        )
     return ""
 
 
@@ -57,7 +60,11 @@ def _takes_list(function: Callable[..., Any]) -> bool:
             signature = inspect.signature(function)
         except (ValueError, TypeError):
             return False  # written in C, without a signature
-    annotation = next(iter(signature.parameters.values())).annotation if signature.parameters else None
+    return takes_messages(next(iter(signature.parameters.values())).annotation if signature.parameters else None)
+
+
+def takes_messages(annotation: Any) -> bool:
+    """Whether a parameter that is annotated so takes a list of messages."""
     if isinstance(annotation, str):
         return _LIST_OF_MESSAGES.fullmatch(annotation.strip("\"'")) is not None
     return get_origin(annotation) in (list, Sequence) and get_args(annotation) == (Message,)
