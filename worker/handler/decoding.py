@@ -99,7 +99,7 @@ def _by_msgspec(annotation: Any) -> Decoder:
         except msgspec.ValidationError as error:
             raise _invalid(error) from None
         except msgspec.DecodeError as error:
-            raise misfit("$", f"the body is not JSON: {error}") from None
+            raise misfit("$", f"the body is not JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
         except UnicodeDecodeError as error:
             raise misfit("$", f"a string is not UTF-8: {error.reason}") from None
         except RecursionError:
