@@ -132,7 +132,7 @@ def test_a_body_becomes_what_its_annotation_says(annotation: Any, body: bytes, v
         (dict, b'"secret \\ud800"', "$: the body is not JSON: "),
         (Order, b"no JSON", "$: the body is not JSON: "),
         (Order, b"", "$: the body is not JSON: Input data was truncated"),
-        (Mapped, b'{"id": 1} secret', "$: the body is not JSON: trailing characters (byte 10)"),
+        (Mapped, b'{"id": 1} secret', "$: the body is not JSON: trailing characters"),
         (Order, b"[]", "$: Expected `object`, got `array`"),
         (Order, b"{}", "$: Object missing required field `items`"),
         (Order, f'{{"items": [{ITEM}, {OTHER}]}}'.encode(), "$.items[1].price: Expected `float`, got `str`"),

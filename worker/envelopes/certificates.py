@@ -68,7 +68,7 @@ class Certificates:
         return key
 
 
-def fetch_certificate(url: str) -> bytes:
+def fetch_certificate(url: str, *, patience: float = _PATIENCE) -> bytes:
     """The bytes at a URL, by the environment's proxies, with short timeouts and no redirect. Raises Reject, Retry."""
     import http.client
     import urllib.error
@@ -82,8 +82,10 @@ def fetch_certificate(url: str) -> bytes:
 
     try:
         # The URL has been held against _URL: it is https.
-        with urllib.request.build_opener(Straight).open(url, timeout=_PATIENCE) as answer:
+        with urllib.request.build_opener(Straight).open(url, timeout=patience) as answer:
             data: bytes = answer.read(_LONGEST + 1)
+            if len(data) <= _LONGEST and answer.length:
+                raise http.client.IncompleteRead(data, answer.length)  # a part is no bad certificate
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 429 or error.code >= 500:
