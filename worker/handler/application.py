@@ -11,11 +11,10 @@ from types import ModuleType
 from typing import Any
 
 from worker.handler.describe import describe
-from worker.handler.form import form_of, misfit
+from worker.handler.form import form_of, misfit, of_messages
 from worker.handler.middleware import Middleware, wrap
 from worker.handler.middleware import misfit as middleware_misfit
 from worker.handler.run import HandlerFunction
-from worker.handler.typed import Unfit, typed
 from worker.settings import QueueSettings
 
 
@@ -42,6 +41,10 @@ def load(queue: QueueSettings, paths: Sequence[str]) -> HandlerFunction:
 
 
 def _typed(function: Callable[..., Any], queue: QueueSettings) -> HandlerFunction:
+    if of_messages(function) and not queue.envelope:
+        return function
+    from worker.handler.typed import Unfit, typed  # the start of most handlers need not pay 2 ms for it
+
     try:
         return typed(function, envelope=queue.envelope)
     except Unfit as error:
@@ -117,5 +120,8 @@ def _fault(function: HandlerFunction, queue: QueueSettings) -> str:
     except ValueError:
         return ""  # written in C, without a signature: only a call can tell
     except TypeError as error:
-        return f"it is called with one argument, the message: {error}"
+        return (
+            f"it is called with one argument, the message: {error} (with two, the body and the message, if the first "
+            "is annotated with the body's type)"
+        )
     return misfit(form_of(function), queue)

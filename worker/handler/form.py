@@ -63,6 +63,16 @@ def _takes_list(function: Callable[..., Any]) -> bool:
     return takes_messages(next(iter(signature.parameters.values())).annotation if signature.parameters else None)
 
 
+def of_messages(function: Callable[..., Any]) -> bool:
+    """Whether a first look says that a function takes messages, and nothing that has to be decoded for it."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters
+    except Exception:  # noqa: BLE001 - an annotation is any expression
+        return False
+    annotation = next(iter(parameters.values())).annotation if parameters else Message
+    return annotation is inspect.Parameter.empty or annotation is Message or takes_messages(annotation)
+
+
 def takes_messages(annotation: Any) -> bool:
     """Whether a parameter that is annotated so takes a list of messages."""
     if isinstance(annotation, str):

@@ -98,10 +98,15 @@ _REMEDY = "import what it names at the top of the module, and not for type check
 
 
 def _annotation(parameter: inspect.Parameter, function: Callable[..., Any], *, must: bool = True) -> Any:
-    """The annotation, evaluated; text that names Message is left as it is, and where it need not be, all text."""
-    text = parameter.annotation
-    if not isinstance(text, str):
-        return text
+    """The annotation, evaluated; text that names Message may stay text, and where it need not be known, all text."""
+    annotation = parameter.annotation
+    for _ in range(2):  # in quotes, in a module whose annotations are text anyway, it is text twice
+        if isinstance(annotation, str):
+            annotation = _evaluated(annotation, parameter, function, must=must)
+    return annotation
+
+
+def _evaluated(text: str, parameter: inspect.Parameter, function: Callable[..., Any], *, must: bool) -> Any:
     probe: Any = types.FunctionType((lambda: None).__code__, {})
     probe.__annotations__ = {"annotation": text}
     try:

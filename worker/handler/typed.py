@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from worker.handler.decoding import decoder
 from worker.handler.form import form_of
 from worker.handler.parameters import Unfit, Wanted, wanted
 from worker.message import Message, Reject, Retry
@@ -54,6 +53,8 @@ def _reader(want: Wanted, envelope: str) -> Callable[[Message], Arguments]:
 def _body_reader(want: Wanted) -> Callable[[Message], Arguments]:
     if want.body is None:
         return lambda message: (message,)
+    from worker.handler.decoding import decoder  # what asks for no body need not import it
+
     try:
         decode = decoder(want.body)
     except Unfit as error:
