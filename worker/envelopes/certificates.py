@@ -61,9 +61,10 @@ class Certificates:
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey):
             raise Reject("signature: the certificate has no RSA key")
-        # Only now, so that a bad one is fetched again; the oldest goes.
-        if url not in self._known and len(self._known) >= _MOST:
-            self._known.pop(next(iter(self._known)), None)
+        # Only now, so that a bad one is fetched again. The oldest goes; by steps that threads cannot break.
+        if url not in self._known:
+            for oldest in list(self._known)[: max(0, len(self._known) - _MOST + 1)]:
+                self._known.pop(oldest, None)
         self._known[url] = certificate
         return key
 
