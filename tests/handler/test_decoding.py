@@ -95,6 +95,7 @@ ITEM, OTHER = '{"price": 1}', '{"price": "secret"}'
     ("annotation", "body", "value"),
     [
         (bytes, b"\xff\x00", b"\xff\x00"),
+        (Annotated[int, ["no hash"]], b"7", 7),
         (str, "h\u00e9 {".encode(), "h\u00e9 {"),
         (dict, b'{"a": [1]}', {"a": [1]}),
         (list, b"[1]", [1]),

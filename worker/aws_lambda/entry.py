@@ -10,7 +10,7 @@ from worker.aws_lambda.event import Delivery, read_event
 from worker.aws_lambda.runner import Outcomes, Runner, runner_for
 from worker.aws_lambda.turns import Turns
 from worker.handler.describe import describe, describe_traceback
-from worker.handler.form import form_of
+from worker.handler.form import form_of, uncallable, yields
 from worker.handler.middleware import Middleware, misfit, wrap
 from worker.handler.typed import typed
 from worker.message import Kind, Message
@@ -47,6 +47,8 @@ def entry_point(
     each, on standard error. Raises TypeError for functions that a pool would refuse.
     """
     function = typed(handler, envelope=envelope)
+    if fault := yields(handler) or uncallable(function):
+        raise TypeError(f"cannot use {handler!r}: {fault}")
     asynchronous = form_of(function).asynchronous
     for one in middleware:
         if fault := misfit(one, asynchronous=asynchronous):

@@ -41,7 +41,7 @@ def decoder(annotation: Any) -> Decoder:
         return bytes
     if annotation is str:
         return _text
-    if annotation in _JSON_NAMES:
+    if annotation is dict or annotation is list:  # annotations need not be hashable
         return _bare(annotation)
     if any(map(_is_pydantic, _parts(annotation))):
         return _by_pydantic(annotation)

@@ -29,6 +29,28 @@ def form_of(function: Callable[..., Any]) -> Form:
     return Form(inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call), _takes_list(function))
 
 
+def yields(function: Callable[..., Any]) -> str:
+    """Why a generator function is of no use, or nothing."""
+    for one in (function, getattr(function, "__call__", None)):  # noqa: B004 - an object's method is what is looked at
+        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
+            return "it has a yield, so calling it runs nothing"
+    return ""
+
+
+def uncallable(function: Callable[..., Any]) -> str:
+    """Why a function could never be called with a message, or nothing."""
+    try:
+        inspect.signature(function).bind(None)
+    except ValueError:
+        return ""  # written in C, without a signature: only a call can tell
+    except TypeError as error:
+        return (
+            f"it is called with one argument, the message: {error} (with two, the body and the message, if the first "
+            "is annotated with the body's type)"
+        )
+    return ""
+
+
 def several(form: Form, queue: QueueSettings) -> bool:
     """Whether it takes a hand-over between threads. One plain call after the other must not pay for one."""
     return form.asynchronous or queue.places > 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.handler.form import form_of
 from worker.handler.parameters import Unfit, Wanted, wanted
-from worker.message import Message, Reject, Retry
+from worker.message import Message, Reject, Retry, SoftTimeout
 
 __all__ = ["Unfit", "typed"]
 
@@ -117,6 +117,8 @@ class _Batch:
             try:
                 rows.append(read(message))
                 self.fitting.append(message)
+            except SoftTimeout:
+                raise  # of all: the function must not begin now
             except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything: it is this message's
                 self.misfits[message] = error
         self.columns = [list(column) for column in zip(*rows, strict=True)]
