@@ -101,6 +101,8 @@ class Settler:
         entries = answer.entries or (whole,) * len(batch.deliveries)
         for delivery, failure in zip(batch.deliveries, entries, strict=True):
             if failure is None:
+                if state.until_empty and batch.action is Action.HIDE and delivery.settlement is not None:
+                    state.hidden_until = max(state.hidden_until, now + delivery.settlement.seconds)
                 ledger.confirmed(delivery, now=now)
             else:
                 final = _final(failure, answer.request)
