@@ -59,6 +59,7 @@ class QueueSettings:
     name: str
     handler: str  #: "package.module:function"
     middleware: tuple[str, ...] = ()  #: the same, of functions around the handler function, outermost first
+    envelope: str = ""  #: what bodies come in: "sns", "eventbridge", "cloudevents"; empty: nothing
     on_start: str = ""  #: the same, of what each handler process calls before its first message
     on_stop: str = ""  #: and after its last
     url: str = ""
