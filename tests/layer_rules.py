@@ -74,7 +74,7 @@ PROCESSES = {
     "worker/supervisor": {"Supervisor process"},
     "worker/template": {"Template process"},
     "worker/testing": {"Test process", "Command line", "Every process", "SQS server process", "AWS services process"},
-    "apps": {"Handler process", "Command line", "Producer process"},
+    "apps": {"Handler process", "Command line", "Producer process", "Lambda function"},
 }
 #: Rooms of several processes: their first line says what the room is.
 FACES = {"worker/__init__.py", "worker/testing/__init__.py", "apps/__init__.py"}
