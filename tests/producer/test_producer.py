@@ -107,6 +107,10 @@ class TestSending:
         assert "1024 bytes" in result.failed[0][2]
         assert len(queue.bodies()) == 13
 
+    def test_send_many_does_not_linger(self, queue: Queue, producers: MakeProducer) -> None:
+        """Nobody is about to add to its last batch."""
+        assert producers(queue.url, linger=50.0).send_many([Sending("a"), Sending("b")]).failed == []
+
     def test_nothing_to_send_is_no_request(self, queue: Queue, producers: MakeProducer) -> None:
         """And no client is made."""
         assert producers(queue.url).send_many([]) == SendResult([], [])
@@ -292,6 +296,14 @@ class TestBuffer:
         thread.join(10)
         assert [future.result(10) for future in (*futures, *late)]
         assert queue.depth() == 4
+
+    def test_a_full_buffer_does_not_linger(self, queue: Queue, producers: MakeProducer) -> None:
+        """Nothing can join what is in it, so it goes at once."""
+        producer = producers(queue.url, linger=50.0, max_buffer=2)
+        futures = [producer.send(str(number)) for number in range(7)]
+        assert all(future.result(10) for future in futures[:6])
+        producer.flush()
+        assert queue.depth() == 7
 
     def test_one_message_may_be_larger_than_the_bound(self, queue: Queue, producers: MakeProducer) -> None:
         """Alone in the buffer; otherwise it could never be sent."""
