@@ -129,10 +129,57 @@ producer.send("waits")
     assert queue.bodies() == ["taken"]
 
 
+def test_ctrl_c_again_ends_the_wait_at_exit(queue: Queue, faults: Faults) -> None:
+    """Whoever is at the terminal has the last word; the message was not sent."""
+    faults("throttle")
+    source = 'import sys, worker; worker.Producer(sys.argv[1]).send("a"); print("sent", flush=True)'
+    command = [sys.executable, "-c", source, queue.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "sent\n"
+
+        def ended() -> bool:
+            program.send_signal(signal.SIGINT)
+            return program.poll() is not None
+
+        eventually(ended, seconds=20.0)
+    assert queue.bodies() == []
+
+
 def _waits_in(pid: int) -> bool:
     """Whether the main thread of a process sleeps in the kernel."""
     with open(f"/proc/{pid}/task/{pid}/stat") as stat:  # noqa: PTH123 - one read of a file of the kernel's
         return stat.read().rpartition(")")[2].split()[0] == "S"
+
+
+def test_a_signals_handler_may_send_and_close(queue: Queue) -> None:
+    """In the middle of a send of the thread that it interrupts: no lock is waited for that the thread itself holds."""
+    source = """
+import signal, sys
+from worker import Producer
+producer = Producer(sys.argv[1], max_buffer=500)
+sent = [producer.send("first")]
+def handle(*_):
+    if len(sent) < 300:
+        sent.append(producer.send("signal"))
+    else:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        producer.close()
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+try:
+    while True:
+        sent.append(producer.send("main"))
+except RuntimeError as error:
+    assert "is closed" in str(error), error
+for future in sent:
+    future.result(0)
+print(len(sent))
+"""
+    done = run(source, queue.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    # The last one that the handler interrupted may have been taken without its future having reached the list.
+    assert queue.depth() - int(done.stdout) in (0, 1)
 
 
 def test_importing_worker_stays_light() -> None:

@@ -24,7 +24,8 @@ class Intake:
         self._timeout = timeout
         self._messages = messages
         self._size = size
-        self._lock = threading.Lock()
+        #: A signal's handler may send, flush or close in the middle of a send of its own thread.
+        self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)
         self._admitted: list[Parcel] = []
         self._unsettled = 0
@@ -32,6 +33,7 @@ class Intake:
         self._wake_at = 1.0  #: so many admitted are worth waking the other side
         self._waiting: list[Future[None]] = []
         self._closed = ""
+        self.crowded = False  #: somebody waits for room, so that lingering for more is in vain
         self.woken, self._waker = socket.socketpair()  #: `woken` is readable when the other side shall look
         self.woken.setblocking(False)
         self._waker.setblocking(False)
@@ -40,6 +42,8 @@ class Intake:
         """Let it in, when there is room; without `wait` at once. Raises Closed."""
         with self._lock:
             while not self._closed and wait and self._full(parcel):
+                self.crowded = True
+                self.wake()
                 self._room.wait()
             if self._closed:
                 raise Closed(self._closed)
@@ -76,6 +80,7 @@ class Intake:
         with self._lock:
             self._unsettled -= len(parcels)
             self._bytes -= sum(parcel.size for parcel in parcels)
+            self.crowded = False  # who finds no room still says so again
             self._room.notify_all()
 
     def hurry(self) -> Future[None]:
@@ -85,6 +90,12 @@ class Intake:
             self._waiting.append(waiting)
             self.wake()
         return waiting
+
+    def press(self) -> None:
+        """Somebody waits for room elsewhere."""
+        with self._lock:
+            self.crowded = True
+            self.wake()
 
     def close(self, why: str) -> None:
         """Nothing more is let in; who waits for room is told why."""
@@ -102,6 +113,17 @@ class Intake:
         """Let the other side look."""
         with contextlib.suppress(BlockingIOError, OSError):  # full: it is awake; closed: nobody looks any more
             self._waker.send(b"!")
+
+    def interrupted(self) -> bool:
+        """Whether the caller's thread is in one of these methods already: it is a signal's handler, in the midst of it.
+
+        The lock is its own then until it returns, so it must not wait for the other side.
+        """
+        try:
+            self._room.notify(0)
+        except RuntimeError:  # not its own
+            return False
+        return True
 
     def disown(self) -> tuple[list[Parcel], list[Future[None]]]:
         """After a fork, in the child: what was admitted and who waits. The lock may be held by nobody who is here."""

@@ -43,6 +43,7 @@ class Sender:
         self._outbox = outbox
         self._intake = intake
         self._open = 0  #: batches on their way
+        self._verdicts: list[Verdict] = []  #: reached, and not told yet
         self._waiting: list[tuple[int, Future[None]]] = []  #: for all parcels up to this number
         self._warned_at = float("-inf")
         self._ailing = False
@@ -62,36 +63,44 @@ class Sender:
         # A callback of a future runs in this thread, which must not wait for itself to make room.
         self._intake.admit(parcel, wait=wait and threading.current_thread() is not self._thread)
 
+    def hurry(self) -> None:
+        """What was admitted so far shall not linger."""
+        self._intake.hurry()
+
+    def press(self) -> None:
+        """Somebody waits for room."""
+        self._intake.press()
+
     def flush(self) -> None:
-        """Return when all that was admitted is resolved."""
+        """Return when all that was admitted is resolved; at once in a signal's handler that interrupted a send."""
         self._not_from_a_callback("flush")
         waiting = self._intake.hurry()
-        while self._thread.is_alive():
+        while self._thread.is_alive() and not self._intake.interrupted():
             if wait([waiting], timeout=1.0).done:
                 return
 
-    def close(self) -> None:
-        """Return when all that was admitted is resolved, and the thread has ended."""
+    def close(self) -> bool:
+        """Return when all is resolved and the thread has ended; False, at once, where flush() does not wait."""
         self._not_from_a_callback("close")
         self._intake.close(f"the producer of queue {self._queue} is closed")
+        if self._intake.interrupted():
+            return False
         self._thread.join()
+        return True
 
     def disown(self) -> None:
         """After a fork, in the child: the thread is the parent's, and so is all that was admitted."""
         self._selector.close()
-        self._client.close()
         parcels, waiting = self._intake.disown()
         parcels += self._outbox.empty()
-        if parcels or waiting:
-            # In a thread: a future's lock may have been held when the process forked, by somebody who is not here.
-            threading.Thread(target=self._disown, args=(parcels, waiting), daemon=True).start()
+        # In a thread: a lock of a future or of boto3 may have been held at the fork, by a thread that is not here.
+        threading.Thread(target=self._disown, args=(parcels, waiting), daemon=True).start()
 
     def _disown(self, parcels: list[Parcel], waiting: list[Future[None]]) -> None:
+        self._client.close()
         reason = f"handed over before os.fork(): process {os.getppid()} sends it, not its child {os.getpid()}"
         for parcel in parcels:
-            ticket = _ticket(parcel)
-            if parcel.claimed or ticket.set_running_or_notify_cancel():
-                ticket.set_exception(SendError(self._queue, "Forked", reason, maybe_sent=True))
+            self._answer(parcel, SendError(self._queue, "Forked", reason, maybe_sent=True))
         self._let_go(self._outbox.last + 1)
         for one in waiting:
             one.set_result(None)
@@ -115,7 +124,8 @@ class Sender:
             taken, waiting = self._intake.take()
             failure = Failure(FailureKind.TRANSIENT, "ProducerFailed", reason)
             left = [*self._outbox.empty(), *taken]
-            self._resolve(Verdict(failed=[(parcel, failure) for parcel in left]))
+            self._verdicts.append(Verdict(failed=[(parcel, failure) for parcel in left]))
+            self._resolve_all()
             self._waiting += [(0, one) for one in waiting]
             self._let_go(self._outbox.last + 1)
             self._release()
@@ -127,15 +137,15 @@ class Sender:
         taken, waiting = self._intake.take()
         for parcel in taken:
             self._outbox.add(parcel)
-        if waiting or closed:
+        if waiting or closed or (self._intake.crowded and not self._open):
             self._outbox.hurry()
         self._waiting += [(self._outbox.last, one) for one in waiting]
-        verdicts = [self._judge(answer, now) for answer in self._sqs.answers()]
-        verdicts.append(Verdict(failed=self._outbox.expire(now)))
+        for answer in self._sqs.answers():
+            self._verdicts.append(self._judge(answer, now))
+        self._verdicts.append(Verdict(failed=self._outbox.expire(now)))
         while self._open < self._client.controls and (batch := self._outbox.next(now)):
-            verdicts.append(self._start(batch, now))
-        for verdict in verdicts:
-            self._resolve(verdict)
+            self._verdicts.append(self._start(batch, now))
+        self._resolve_all()
         if self._waiting:
             self._let_go(self._outbox.first)
         return bool(self._outbox) or not closed
@@ -187,6 +197,11 @@ class Sender:
             self._ailing = False
             _log.info("queue %s: sending goes on", self._queue)
 
+    def _resolve_all(self) -> None:
+        verdicts, self._verdicts = self._verdicts, []
+        for verdict in verdicts:
+            self._resolve(verdict)
+
     def _resolve(self, verdict: Verdict) -> None:
         """Free the room first: a callback of a future may want it."""
         done = [*(parcel for parcel, _ in verdict.sent), *(parcel for parcel, _ in verdict.failed), *verdict.withdrawn]
@@ -194,16 +209,23 @@ class Sender:
             return
         self._intake.settled(done)
         for parcel, message_id in verdict.sent:
-            _ticket(parcel).set_result(message_id)
+            self._answer(parcel, message_id)
         for parcel, failure in verdict.failed:
-            ticket = _ticket(parcel)
-            if parcel.claimed or ticket.set_running_or_notify_cancel():
-                error = SendError(self._queue, failure.code, failure.text, maybe_sent=parcel.maybe_sent)
-                ticket.set_exception(error)
+            self._answer(parcel, SendError(self._queue, failure.code, failure.text, maybe_sent=parcel.maybe_sent))
         if verdict.failed:
             # Nobody may ever look at the futures.
             _, failure = verdict.failed[0]
             _log.error("queue %s: %d messages given up: %s", self._queue, len(verdict.failed), failure)
+
+    def _answer(self, parcel: Parcel, answer: str | SendError) -> None:
+        ticket = _ticket(parcel)
+        try:
+            if isinstance(answer, str):
+                ticket.set_result(answer)
+            elif parcel.claimed or ticket.set_running_or_notify_cancel():
+                ticket.set_exception(answer)
+        except BaseException:  # noqa: BLE001 - a callback that exits, or a future that somebody else has resolved
+            _log.exception("queue %s: the future of a message could not be resolved", self._queue)
 
     def _release(self) -> None:
         self._selector.close()
