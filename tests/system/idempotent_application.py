@@ -1,0 +1,79 @@
+"""The application of the idempotency tests: adds one to a counter per number, the least idempotent effect there is.
+
+A body is the number and a word: where the handler process kills itself, when it gets the message for the first time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from functools import cache
+from typing import Any
+
+import boto3
+
+from tests.system.effects import effect
+from worker import Message
+from worker.idempotency import Claim, DynamoDBStore, idempotent
+
+KEYS, COUNTERS = "keys", "counters"
+#: Seconds that a run may take: a key whose owner died is busy for so long, and 5 s more.
+LEASE = 5.0
+
+_STORE = DynamoDBStore(KEYS)
+
+
+def number(message: Message) -> str:
+    """The key: two messages of one number are duplicates."""
+    return message.body.split(b" ")[0].decode()
+
+
+@idempotent(_STORE, key=number, lease=LEASE)
+def together(message: Message, claim: Claim) -> None:
+    """Effect and mark are one transaction."""
+    effect("start", message)
+    die_at("before", message)
+    time.sleep(0.001 * (int(number(message)) % 4))
+    claim.commit([{"Update": adding(message)}])
+    die_at("after", message)
+
+
+@idempotent(_STORE, key=number, lease=LEASE)
+async def together_async(message: Message, claim: Claim) -> None:
+    """The same on an event loop."""
+    effect("start", message)
+    await asyncio.sleep(0.001 * (int(number(message)) % 4))
+    await asyncio.to_thread(claim.commit, [{"Update": adding(message)}])
+
+
+@idempotent(_STORE, key=number, lease=LEASE)
+def apart(message: Message) -> None:
+    """First the effect, then, when this has returned, the mark."""
+    effect("start", message)
+    die_at("before", message)
+    time.sleep(0.001 * (int(number(message)) % 4))
+    client().update_item(**adding(message))
+    die_at("after", message)
+
+
+def adding(message: Message) -> dict[str, Any]:
+    """The effect: it happens as often as it is written."""
+    return {
+        "TableName": COUNTERS,
+        "Key": {"id": {"S": number(message)}},
+        "UpdateExpression": "ADD effects :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+
+
+def die_at(place: str, message: Message) -> None:
+    """SIGKILL, as by the kernel that is out of memory."""
+    if message.body.split(b" ")[1].decode() == place and message.receive_count == message.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@cache
+def client() -> Any:
+    return boto3.client("dynamodb")

@@ -1,0 +1,135 @@
+"""A real pool under SIGKILL, and a table that counts effects: once each, where effect and mark are one transaction."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.system.idempotent_application import COUNTERS, KEYS
+from tests.system.pool import Pool, eventually
+from worker.testing.child_server import ChildServer
+
+NUMBERS = 250
+SECONDS = 15.0
+
+
+class Table:
+    """The counters, as DynamoDB has them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client: Any = boto3.client(
+            "dynamodb",
+            endpoint_url=url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        for name in (KEYS, COUNTERS):
+            self._client.create_table(
+                TableName=name,
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+
+    def effects(self) -> Counter[str]:
+        """How often each number had its effect."""
+        return Counter({item["id"]["S"]: int(item["effects"]["N"]) for item in self._scan(COUNTERS)})
+
+    def states(self) -> Counter[str]:
+        """How many keys are in which state."""
+        return Counter(item["state"]["S"] for item in self._scan(KEYS))
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _scan(self, name: str) -> Iterator[dict[str, Any]]:
+        for page in self._client.get_paginator("scan").paginate(TableName=name, ConsistentRead=True):
+            yield from page["Items"]
+
+
+@pytest.fixture
+def table() -> Iterator[Table]:
+    """In a DynamoDB of the test's own: one process, one request at a time."""
+    server = ChildServer("DynamoDB", "tests.system.serial_dynamodb", arguments=())
+    try:
+        opened = Table(server.start())
+        yield opened
+        opened.close()
+    finally:
+        server.stop()
+
+
+def started(pools: Callable[..., Pool], table: Table, handler: str, **keys: Any) -> Pool:
+    """A pool whose application finds the table."""
+    pool = pools(f"tests.system.idempotent_application:{handler}", receives=1000, visibility_timeout=30, **keys)
+    pool.environment["AWS_ENDPOINT_URL_DYNAMODB"] = table.url
+    return pool
+
+
+@pytest.mark.parametrize(("handler", "repeated"), [("together", 1), ("apart", 2)])
+def test_a_kill_between_effect_and_mark_repeats_the_effect_unless_they_are_one(
+    pools: Callable[..., Pool], table: Table, handler: str, repeated: int
+) -> None:
+    """And no other effect: neither of a kill before it, nor of the second message that each number has."""
+    words = {str(number): ("no", "before", "after")[number % 3 if number < 12 else 0] for number in range(60)}
+    pool = started(pools, table, handler, retry={"first": 0.1, "most": 1})
+    pool.send([f"{number} {word}" for number, word in words.items() for _ in range(2)])
+    pool.start()
+    pool.wait_empty(seconds=90)
+    killed = sum(word != "no" for word in words.values())
+    assert sum(event["event"] == "child_died" for event in pool.events()) >= killed
+    assert table.effects() == {number: repeated if word == "after" else 1 for number, word in words.items()}
+    assert table.states() == {"done": len(words)}
+    assert pool.depth(pool.dead) == (0, 0)
+    assert pool.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("handler", "keys"),
+    [("together", {}), ("together_async", {"concurrency": 10}), ("apart", {})],
+    ids=["together", "together-async", "apart"],
+)
+def test_a_storm_of_kills_has_no_second_effect_where_effect_and_mark_are_one(
+    pools: Callable[..., Pool], table: Table, handler: str, keys: dict[str, Any]
+) -> None:
+    """Each number twice in the queue, handlers and pollers killed at random. Apart: one more a kill of a handler."""
+    pool = started(pools, table, handler, retry={"first": 0.1, "most": 1}, handlers=3, **keys)
+    pool.send([f"{number} no" for number in range(NUMBERS) for _ in range(2)])
+    pool.start()
+    kills = storm(pool, done=lambda: len(table.effects()) == NUMBERS)
+    eventually(lambda: len(table.effects()) == NUMBERS, seconds=60, why=f"all effects, {len(table.effects())}")
+    pool.wait_empty(seconds=90)
+    repeated = table.effects().total() - NUMBERS
+    starts = pool.effects("start").total()
+    assert kills["handlers"] > 20 and kills["pollers"] > 2  # noqa: PT018 - it was a storm
+    assert starts > NUMBERS, "the storm interrupted nothing that could have been repeated"
+    assert repeated == 0 if handler.startswith("together") else repeated <= kills["handlers"]
+    assert table.states() == {"done": NUMBERS}
+    assert pool.depth(pool.dead) == (0, 0)
+    assert pool.stop() == 0
+
+
+def storm(pool: Pool, *, done: Callable[[], bool]) -> Counter[str]:
+    """SIGKILL of handlers and pollers, for SECONDS, and further on while there is work; how many of each."""
+    chance, kills = random.Random(5), Counter[str]()
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end or (not done() and time.monotonic() < end + 2 * SECONDS):
+        kind = "pollers" if chance.random() < 0.15 else "handlers"
+        pids = pool.pids(kind)
+        if pids:
+            with suppress(ProcessLookupError):  # it has died since
+                os.kill(chance.choice(pids), signal.SIGKILL)
+            kills[kind] += 1
+        time.sleep(chance.uniform(0.05, 0.3))  # the storm's own rhythm
+    return kills
