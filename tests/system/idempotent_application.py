@@ -20,7 +20,7 @@ from worker.idempotency import Claim, DynamoDBStore, idempotent
 
 KEYS, COUNTERS = "keys", "counters"
 #: Seconds that a run may take: a key whose owner died is busy for so long, and 5 s more.
-LEASE = 5.0
+LEASE = 3.0
 
 _STORE = DynamoDBStore(KEYS)
 
@@ -35,17 +35,19 @@ def together(message: Message, claim: Claim) -> None:
     """Effect and mark are one transaction."""
     effect("start", message)
     die_at("before", message)
-    time.sleep(0.001 * (int(number(message)) % 4))
+    time.sleep(pause(message))
     claim.commit([{"Update": adding(message)}])
     die_at("after", message)
+    time.sleep(pause(message))
 
 
 @idempotent(_STORE, key=number, lease=LEASE)
 async def together_async(message: Message, claim: Claim) -> None:
     """The same on an event loop."""
     effect("start", message)
-    await asyncio.sleep(0.001 * (int(number(message)) % 4))
+    await asyncio.sleep(pause(message))
     await asyncio.to_thread(claim.commit, [{"Update": adding(message)}])
+    await asyncio.sleep(pause(message))
 
 
 @idempotent(_STORE, key=number, lease=LEASE)
@@ -53,9 +55,15 @@ def apart(message: Message) -> None:
     """First the effect, then, when this has returned, the mark."""
     effect("start", message)
     die_at("before", message)
-    time.sleep(0.001 * (int(number(message)) % 4))
+    time.sleep(pause(message))
     client().update_item(**adding(message))
     die_at("after", message)
+    time.sleep(pause(message))
+
+
+def pause(message: Message) -> float:
+    """Seconds before the effect and behind it, so that a kill finds many between the two and the mark."""
+    return 0.02 * (int(number(message)) % 5)
 
 
 def adding(message: Message) -> dict[str, Any]:
