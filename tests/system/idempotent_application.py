@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -63,7 +64,17 @@ def apart(message: Message) -> None:
 
 def pause(message: Message) -> float:
     """Seconds before the effect and behind it, so that a kill finds many between the two and the mark."""
-    return 0.02 * (int(number(message)) % 5)
+    return 0.05 * (int(number(message)) % 5)
+
+
+@idempotent(_STORE, key=number, lease=2.0)
+def hanging(message: Message, claim: Claim) -> None:
+    """The first time it does not end, whatever is raised in it."""
+    effect("start", message)
+    while message.receive_count == message.attempt == 1:
+        with suppress(BaseException):
+            time.sleep(1000)
+    claim.commit([{"Update": adding(message)}])
 
 
 def adding(message: Message) -> dict[str, Any]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Seconds until a connection, or an answer, counts as failed; and tries of a call, throttled ones too.
 _CONNECT, _READ, _TRIES = 2.0, 3.0, 3
-#: Connections at once, of one process.
-_CONNECTIONS = 50
+#: Connections at once, of one process: as many as a handler may have threads.
+_CONNECTIONS = 256
 #: botocore shows what it finds wrong, and that may be a body.
 _SHOWN_VALUE = re.compile(r"value: .*?, type: ", re.DOTALL)
 
