@@ -386,8 +386,11 @@ def test_what_could_never_work_is_refused_when_it_is_decorated() -> None:
     decorate = idempotent(MemoryStore())
     with pytest.raises(TypeError, match="asks for a Claim, and a MemoryStore has no transactions"):
         decorate(lambda_with_claim)
-    with pytest.raises(TypeError, match="takes a list of messages"):
-        decorate(batch)
+    for function in (batch, typed_batch):
+        with pytest.raises(TypeError, match="takes a list of messages"):
+            decorate(function)
+    with pytest.raises(TypeError, match="takes no Message"):
+        decorate(without_message)
     for keywords in ({"ttl": 0}, {"ttl": float("nan")}, {"lease": -1}, {"lease": float("inf")}, {"key": ""}):
         with pytest.raises(ValueError, match="="):
             idempotent(MemoryStore(), **keywords)
@@ -399,6 +402,28 @@ def lambda_with_claim(message: Message, claim: Claim) -> None:
 
 def batch(messages: list[Message]) -> None:
     return
+
+
+def typed_batch(orders: list[int], messages: list[Message]) -> None:
+    return
+
+
+def without_message(orders: list[int]) -> None:
+    return
+
+
+def test_a_body_of_any_type_may_stand_before_the_message(message: Make, clock: ManualClock) -> None:
+    """A list too; it is no batch."""
+    ran: list[list[int]] = []
+
+    @idempotent(MemoryStore(), clock=clock)
+    def handle(orders: list[int], message: Message) -> None:
+        ran.append(orders)
+
+    one = message()
+    for _ in range(2):
+        handle([1, 2], one)
+    assert ran == [[1, 2]]
 
 
 def test_it_runs_in_a_handler_process(clock: ManualClock) -> None:

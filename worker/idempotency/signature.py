@@ -6,14 +6,16 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from worker.idempotency.attempt import KeyedAttempt
 from worker.idempotency.claim import Claim
+from worker.message import Message
 
 #: Annotations that could not be evaluated, for instance since their names are imported for type checkers only.
 _CLAIM = re.compile(r"(\w+\.)*Claim")
-_LIST = re.compile(r"(\w+\.)*([Ll]ist|Sequence)\[.*\]")
+_MESSAGE = re.compile(r"(\w+\.)*Message")
+_MESSAGES = re.compile(r"(\w+\.)*([Ll]ist|Sequence)\[(\w+\.)*Message\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,13 @@ def asked_of(function: Callable[..., Any]) -> Asked:
     others = [one for one in parameters if one not in claims]
     if len(claims) > 1 or any(one.kind is one.POSITIONAL_ONLY for one in claims):
         raise TypeError(f"{name} asks for a Claim by one parameter that has a name, such as claim: Claim")
-    if others and _is_list(others[0].annotation):
+    if any(_is_list(one.annotation) for one in others):
         raise TypeError(
             f"{name} takes a list of messages, each of which has a key of its own: make the function of one message "
             "idempotent, and call that for each of the list"
         )
+    if not any(_is(one.annotation, Message, _MESSAGE) for one in others) and not _is_open(others):
+        raise TypeError(f"{name} takes no Message, which has its key and its deadline: add message: Message")
     return Asked(name, claims[0].name if claims else "", signature.replace(parameters=others))
 
 
@@ -57,5 +61,10 @@ def _is(annotation: Any, kind: type, text: re.Pattern[str]) -> bool:
 
 def _is_list(annotation: Any) -> bool:
     if isinstance(annotation, str):
-        return _LIST.fullmatch(annotation.strip("\"'")) is not None
-    return annotation in (list, Sequence) or get_origin(annotation) in (list, Sequence)
+        return _MESSAGES.fullmatch(annotation.strip("\"'")) is not None
+    return get_origin(annotation) in (list, Sequence) and get_args(annotation) == (Message,)
+
+
+def _is_open(parameters: list[inspect.Parameter]) -> bool:
+    """Whether the first one may well be the message: it is not annotated, or by anything at all."""
+    return bool(parameters) and parameters[0].annotation in (inspect.Parameter.empty, Any, object)
