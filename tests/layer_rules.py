@@ -22,7 +22,7 @@ LADDER = (
     {"supervisor", "poller", "handler", "reporter"},
     {"aws", "protocol"},
     {"channel", "slots", "leases", "policy", "config"},
-    {"platform", "face"},
+    {"platform", "face", "envelopes"},
     {"settings", "message", "telemetry"},
 )
 RUNGS = {room: rung for rung, rooms in enumerate(LADDER) for room in rooms}

@@ -55,6 +55,15 @@ QUEUE = (
         "found from the file's folder and the working directory.",
     ),
     Key(
+        name="middleware",
+        type=Type.TEXTS,
+        shape=shapes.handler,
+        example='middleware = ["shop.middleware:timed"]',
+        default="none",
+        meaning="Functions around the handler function, outermost first; an `async def` has `async def` ones. "
+        "See [Middleware](#middleware).",
+    ),
+    Key(
         name="handlers",
         type=Type.NUMBER,
         example="handlers = 4",

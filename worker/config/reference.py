@@ -73,6 +73,50 @@ _AFTER = """\
 | URLs are `https`, or of this machine, or `allow_insecure_endpoint = true` | bodies and receipts travel on them |
 """
 
+_MIDDLEWARE = """\
+## Middleware
+
+`middleware = ["shop.middleware:traced", "shop.middleware:timed"]` puts functions around a queue's handler function,
+outermost first. Each is called with the message and with `call_next`, which goes on inwards:
+
+```python
+import logging
+import time
+from contextvars import ContextVar
+
+log = logging.getLogger("shop")
+message_id = ContextVar("message_id", default="")
+
+
+def traced(message, call_next):  # whatever logs below it can name the message
+    before = message_id.set(message.id)
+    try:
+        return call_next(message)
+    finally:
+        message_id.reset(before)
+
+
+def timed(message, call_next):
+    began = time.monotonic()
+    try:
+        return call_next(message)
+    finally:
+        log.info("message %s took %.3f s", message_id.get(), time.monotonic() - began)
+```
+
+- `call_next` returns what the handler function returned, a `Retry`, `Reject` or `Forward` among it, and lets its
+  exceptions through. What the outermost middleware returns or raises is the outcome, by the rules of a handler
+  function. So middleware returns what it got, or the message is deleted.
+- One that does not call `call_next` decides alone: `return None` deletes the message, `raise Reject("why")` rejects it.
+- It runs in the handler function's time: `SoftTimeout` may come in it, and `handler_timeout` counts it.
+- An `async def` handler function has `async def` middleware, which does `await call_next(message)`; a plain one has
+  plain ones. A mix is refused, since a plain function would only ever see a coroutine.
+- Around a batch function it gets the list of messages.
+
+They are imported with the handler function: one that is missing or cannot be called so is exit code 78, `worker check`
+finds it, and a reload (HUP) takes in new code.
+"""
+
 _PRELOADING = """\
 ## Preloading
 
@@ -131,7 +175,7 @@ def page() -> str:
     parts = [_INTRODUCTION]
     for title, text, keys, settings in _SECTIONS:
         parts.append(f"## `{title}`\n\n{text}\n\n{_table(keys, settings)}")
-    return "\n".join([*parts, _AFTER, _PRELOADING])
+    return "\n".join([*parts, _AFTER, _MIDDLEWARE, _PRELOADING])
 
 
 def summary() -> str:
