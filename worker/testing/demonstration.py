@@ -33,7 +33,9 @@ class Demonstration:
     queues: tuple[DemonstrationQueue, ...]
     #: From queue URLs by name, and DEMO_FOLDER with `scratch`, to the pool's variables.
     environment: Callable[[Mapping[str, str]], Mapping[str, str]]
-    messages: Callable[[int], Iterable[tuple[str, str]]] | None = None  #: from their number to (queue name, body) of each
+    messages: Callable[[int], Iterable[tuple[str, str]]] | None = (
+        None  #: from their number to (queue name, body) of each
+    )
     #: DynamoDB, S3, SNS and all else but SQS are at AWS_ENDPOINT_URL, in moto's server; SQS is the embedded one.
     services: bool = False
     prepare: Callable[[], None] | None = None  #: makes tables, buckets, topics, before anything is sent

@@ -93,7 +93,14 @@ class SqsServerProcess:
     def queues(self) -> dict[str, dict[str, int]]:
         """The exact depths of every queue by name: ready, in_flight, delayed."""
         return {
-            queue["name"]: {state: queue[state] for state in ("ready", "in_flight", "delayed")}
+            name: {state: count for state, count in counts.items() if state != "sent"}
+            for name, counts in self.traffic().items()
+        }
+
+    def traffic(self) -> dict[str, dict[str, int]]:
+        """The same with `sent`: messages that were ever sent to it; what a redrive or a move brings is not."""
+        return {
+            queue["name"]: {count: queue[count] for count in ("ready", "in_flight", "delayed", "sent")}
             for queue in self._ask("GET", "/_queues")["queues"]
         }
 
