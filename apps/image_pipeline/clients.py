@@ -54,6 +54,15 @@ def stepfunctions() -> SFNClient:
         return _stepfunctions()
 
 
+def close() -> None:
+    """Close the connections of all clients; the next use makes new ones."""
+    with _making:
+        for made in (_dynamodb, _s3, _sns, _stepfunctions):
+            if made.cache_info().currsize:
+                made().close()
+                made.cache_clear()
+
+
 @cache
 def _dynamodb() -> DynamoDBClient:
     return boto3.client("dynamodb", config=_CONFIG)

@@ -18,6 +18,7 @@ from worker import Message, Reject
 from worker.aws_lambda import entry_point
 
 STEP_FUNCTIONS_ARN = need("STEP_FUNCTIONS_ARN", "the state machine (a standard one) that processes images")
+execution_arn(STEP_FUNCTIONS_ARN, "")  # raises here, at the start, where it is none
 DYNAMODB_TABLE = need("DYNAMODB_TABLE", "the table of images, key imageId and userId")
 
 _log = logging.getLogger(__name__)

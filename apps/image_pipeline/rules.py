@@ -151,10 +151,12 @@ def execution_arn(state_machine_arn: str, name: str) -> str:
     """The ARN of an execution of a standard state machine.
 
     `arn:aws:states:REGION:ACCOUNT:stateMachine:MACHINE` may have a version or an alias behind it; an execution's has
-    `execution` and its name in their places.
+    `execution` and its name in their places. Raises ValueError for what is no such ARN.
     """
-    arn, partition, service, region, account, _, machine = state_machine_arn.split(":")[:7]
-    return ":".join((arn, partition, service, region, account, "execution", machine, name))
+    parts = state_machine_arn.split(":")
+    if parts[:1] != ["arn"] or parts[2:3] != ["states"] or parts[5:6] != ["stateMachine"] or len(parts) < 7:
+        raise ValueError(f"{state_machine_arn!r} is no ARN of a state machine")
+    return ":".join((*parts[:5], "execution", parts[6], name))
 
 
 def instant(text: str) -> str | None:

@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,6 +23,9 @@ from apps.image_pipeline.rules import BadUpload, request_of
 from worker import Message, Producer, Reject
 from worker.aws_lambda import entry_point
 from worker.envelopes import S3Record, s3_records
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import HeadObjectRequestTypeDef
 
 SQS_QUEUE_URL = need("SQS_QUEUE_URL", "the queue that requests are sent to")
 #: Seconds that a request may take to be sent, its retries included; handler_timeout in worker.toml is longer.
@@ -58,6 +61,14 @@ def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     return _answer(sent, failed=len(failures)) | {"batchItemFailures": failures}
 
 
+def close() -> None:
+    """Close the producer, if there is one; what it holds is sent first."""
+    with _making:
+        if _made.cache_info().currsize:
+            _made().close()
+            _made.cache_clear()
+
+
 def _send(records: Sequence[S3Record]) -> int:
     """Sends a request for each record, and waits until all are confirmed; how many they were. Raises Reject."""
     futures, bad = [], []
@@ -79,9 +90,11 @@ def _send(records: Sequence[S3Record]) -> int:
 
 def _metadata(record: S3Record) -> dict[str, str] | None:
     """The user's metadata of this version of the object; None if S3 does not give it: the request goes without."""
-    version = {"VersionId": record.version_id} if record.version_id else {}
+    asked: HeadObjectRequestTypeDef = {"Bucket": record.bucket, "Key": record.key}
+    if record.version_id:
+        asked["VersionId"] = record.version_id
     try:
-        return clients.s3().head_object(Bucket=record.bucket, Key=record.key, **version)["Metadata"]
+        return clients.s3().head_object(**asked)["Metadata"]
     except (ClientError, BotoCoreError) as error:
         _log.warning(json.dumps({"event": "metadata_missing", "key": record.key, "error": str(error)}))
         return None
