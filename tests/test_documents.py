@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -184,7 +185,7 @@ def test_the_middleware_that_is_shown_runs(
     example: Callable[[str, str], ModuleType], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message's name and time are in the log, whatever becomes of it, and its outcome is the handler function's."""
-    [source] = blocks(ROOT / "docs/configuration.md", "python")
+    source = next(block for block in blocks(ROOT / "docs/configuration.md", "python") if "call_next" in block)
     shown = example("shop_middleware", source)
 
     def refuse(_message: Message) -> None:
@@ -195,6 +196,20 @@ def test_the_middleware_that_is_shown_runs(
     assert (outcome.kind, outcome.reason) == (Kind.REJECT, "no")
     assert re.fullmatch(r"message [0-9a-f-]{36} took \d\.\d{3} s", caplog.messages[0])
     assert shown.message_id.get() == ""
+
+
+def test_the_hooks_that_are_shown_run(
+    example: Callable[[str, str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One opens what the other closes."""
+    monkeypatch.chdir(tmp_path)
+    source = next(block for block in blocks(ROOT / "docs/configuration.md", "python") if "def connect" in block)
+    shown = example("shop_setup", source)
+    shown.connect()
+    assert shown.database.execute("SELECT 1").fetchone() == (1,)
+    shown.disconnect()
+    with pytest.raises(sqlite3.ProgrammingError):
+        shown.database.execute("SELECT 1")
 
 
 def test_the_readmes_tests_pass(example: Callable[[str, str], ModuleType], sqs_endpoint: str) -> None:

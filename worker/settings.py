@@ -45,6 +45,8 @@ class QueueSettings:
     name: str
     handler: str  #: "package.module:function"
     middleware: tuple[str, ...] = ()  #: the same, of functions around the handler function, outermost first
+    on_start: str = ""  #: the same, of what each handler process calls before its first message
+    on_stop: str = ""  #: and after its last
     url: str = ""
     queue_name: str = ""  #: `name` in the file
     ssm: str = ""  #: an SSM parameter that holds the URL

@@ -46,7 +46,7 @@ def try_import(settings: Settings, *, patience: float = _PATIENCE) -> list[Probl
 
 def _told(queue: QueueSettings) -> dict[str, object]:
     """What a trial has to know. No more than it needs: others can read a command line."""
-    names = ("handler", "middleware", "threads", "concurrency", "batch", "preload")
+    names = ("handler", "middleware", "on_start", "on_stop", "threads", "concurrency", "batch", "preload")
     return {name: getattr(queue, name) for name in names}
 
 
@@ -88,6 +88,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def main() -> None:
     """Child process of try_import: argv is the queue's settings and the folders; a JSON line on stdout answers."""
     from worker.handler.application import CannotImport, load  # the same judges as in the processes of a pool
+    from worker.handler.form import form_of
+    from worker.handler.hooks import load_hooks
     from worker.template.leftovers import threads_fault
 
     answer = os.dup(1)
@@ -97,7 +99,8 @@ def main() -> None:
     queue = QueueSettings(**told | inner)
     fault, key = "", "handler"
     try:
-        load(queue, sys.argv[2:])
+        function = load(queue, sys.argv[2:])
+        load_hooks(queue, sys.argv[2:], asynchronous=form_of(function).asynchronous)
         fault = threads_fault(queue.handler) if queue.preload else ""
     except CannotImport as error:
         fault, key = " ".join(str(error).split()), error.key

@@ -50,7 +50,7 @@ def find(name: str, paths: Sequence[str], *, key: str) -> Callable[..., Any]:
     try:
         module = import_module(module_name)
     except BaseException as error:
-        raise CannotImport(f"cannot import {shown}: {describe(error)} ({_where(error, paths)})", key=key) from error
+        raise CannotImport(f"cannot import {shown}: {describe(error)} ({where(error, paths)})", key=key) from error
     found: object = module
     for part in rest.split("."):
         try:
@@ -72,7 +72,7 @@ def _shown(name: str, key: str) -> str:
     return repr(name) if key == "handler" else f"{key} {name!r}"
 
 
-def _where(error: BaseException, paths: Sequence[str]) -> str:
+def where(error: BaseException, paths: Sequence[str]) -> str:
     """The line of the application that raised; for a module that was not found, where it was looked for."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}"
