@@ -66,14 +66,17 @@ class Request:
 
 def image_key(key: str) -> ImageKey:
     """The parts of an object's key, which is decoded already. Raises BadUpload."""
+    wrong = f"key {key!r} is not uploads/{{userId}}/{{imageId}}.{{ext}}"
     segments = key.split("/")
-    if len(segments) != 3 or segments[0] != "uploads":
-        raise BadUpload(f"key {key!r} is not uploads/{{userId}}/{{imageId}}.{{ext}}: it has {len(segments)} segments")
-    _, user_id, file_name = segments
+    if len(segments) != 3:
+        raise BadUpload(f"{wrong}: segments are {len(segments)} and not 3")
+    top, user_id, file_name = segments
+    if top != "uploads":
+        raise BadUpload(f"{wrong}: it begins otherwise")
     image_id, dot, extension = file_name.rpartition(".")
     for part, name in ((user_id, "user id"), (dot, "dot"), (image_id, "image id"), (extension, "extension")):
         if not part:
-            raise BadUpload(f"key {key!r} is not uploads/{{userId}}/{{imageId}}.{{ext}}: it has no {name}")
+            raise BadUpload(f"{wrong}: it has no {name}")
     if found := _UNSENDABLE.search(key):
         raise BadUpload(f"key {key!r} has the character U+{ord(found[0]):04X}, which SQS takes in no attribute")
     return ImageKey(user_id=user_id, image_id=image_id, extension=extension)

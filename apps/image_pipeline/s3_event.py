@@ -83,9 +83,15 @@ def _send(records: Sequence[S3Record]) -> int:
     for future in futures:
         future.result()  # not sent: raises, which is a retry of the event
     if bad:
-        more = f"; and {len(bad) - _TOLD} more" if len(bad) > _TOLD else ""
-        raise Reject(f"{len(bad)} of {len(records)} records are no uploaded images: {'; '.join(bad[:_TOLD])}{more}")
+        raise Reject(_reason(bad, of=len(records)))
     return len(futures)
+
+
+def _reason(bad: Sequence[str], *, of: int) -> str:
+    if of == 1:
+        return bad[0]
+    more = f"; and {len(bad) - _TOLD} more" if len(bad) > _TOLD else ""
+    return f"{len(bad)} of {of} records are no uploaded images: {'; '.join(bad[:_TOLD])}{more}"
 
 
 def _metadata(record: S3Record) -> dict[str, str] | None:
