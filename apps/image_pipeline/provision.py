@@ -1,4 +1,4 @@
-"""Command line: `python -m apps.image_pipeline.provision`: makes everything that a try-out needs, and prints its variables.
+"""Command line: `python -m apps.image_pipeline.provision`: makes all that a try-out needs, and prints its variables.
 
 What is there already is kept, so it can be run again. It serves the demonstration and the tests as well.
 """
@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
-#: Retries before a message is given up: with the pool's backoff ten receives outlast an outage of a quarter of an hour.
+#: maxReceiveCount: with the pool's backoff ten receives outlast an outage of minutes.
 RECEIVES = 10
 _FORTNIGHT = str(14 * 24 * 3600)  #: seconds: the longest that SQS keeps a message
 _VISIBILITY = "60"  #: seconds; the pool sends its own with each receive

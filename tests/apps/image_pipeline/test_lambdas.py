@@ -207,6 +207,13 @@ def test_a_part_needs_no_variable_of_another(part: Part, monkeypatch: pytest.Mon
             assert callable(getattr(part("handlers"), name))
 
 
+def test_a_fifo_queue_of_requests_is_refused(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each send would fail there, message by message."""
+    monkeypatch.setenv("SQS_QUEUE_URL", "http://localhost:4566/000000000000/images.fifo")
+    with pytest.raises(RuntimeError, match="is a FIFO queue"):
+        part("s3_event")
+
+
 def test_what_is_no_state_machine_is_named_at_the_start(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ARN of an activity, say, would fail message by message."""
     monkeypatch.setenv("STEP_FUNCTIONS_ARN", "arn:aws:states:us-east-1:000000000000:activity:x")

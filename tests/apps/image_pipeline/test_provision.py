@@ -1,4 +1,4 @@
-"""Test process: `python -m apps.image_pipeline.provision` in a process of its own; what it prints is what a pool needs."""
+"""Test process: `python -m apps.image_pipeline.provision` in a process of its own, and a pool on what it made."""
 
 from __future__ import annotations
 
