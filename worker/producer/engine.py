@@ -39,9 +39,10 @@ class Engine:
             sender = self._sender
             if sender is None or sender.ended:
                 target = self.target
+                client = target.connect()
                 outbox = Outbox(linger=target.linger, fifo=target.fifo, chance=random.random)
                 intake = Intake(messages=target.max_buffer, size=target.max_buffer_bytes, timeout=target.timeout)
-                sender = self._sender = Sender(target.queue, target.connect(), outbox=outbox, intake=intake)
+                sender = self._sender = Sender(target.queue, client, outbox=outbox, intake=intake)
                 lifetime.watch(self)
             return sender
 
@@ -56,6 +57,18 @@ class Engine:
             # By close(), and then this says so; or its thread has failed a moment ago, and another one may not.
             self.start().admit(parcel, wait=wait)
 
+    def hurry(self) -> None:
+        """What was admitted so far shall not linger."""
+        sender = self._sender
+        if sender is not None:
+            sender.hurry()
+
+    def press(self) -> None:
+        """Somebody waits for room."""
+        sender = self._sender
+        if sender is not None:
+            sender.press()
+
     def flush(self) -> None:
         """Return when all that was admitted is sent or given up."""
         sender = self._sender
@@ -69,6 +82,7 @@ class Engine:
             sender = self._sender
         if sender is not None:
             sender.close()
+        lifetime.forget(self)
 
     def after_fork(self) -> None:
         """In the child: what was admitted is the parent's to send; the next message starts a sender of its own."""

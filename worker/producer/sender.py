@@ -7,16 +7,18 @@ import os
 import selectors
 import threading
 from concurrent.futures import Future, wait
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from worker import platform
-from worker.aws.clients import Client
 from worker.policy.failures import Failure, FailureKind
 from worker.policy.outbox import Outbox
 from worker.policy.parcel import Parcel, Verdict
 from worker.policy.requests import Answer, Send
 from worker.producer.intake import Intake
 from worker.producer.sending import SendError
+
+if TYPE_CHECKING:
+    from worker.aws.clients import Client  # whose room brings botocore, and a program may fork before it sends
 
 _log = logging.getLogger("worker.producer")
 #: Seconds between two warnings that sending fails: what fails now and then would fill a log.
@@ -59,6 +61,14 @@ class Sender:
         """Hand it over; `wait` for room. Raises RuntimeError if it was closed."""
         # A callback of a future runs in this thread, which must not wait for itself to make room.
         self._intake.admit(parcel, wait=wait and threading.current_thread() is not self._thread)
+
+    def hurry(self) -> None:
+        """What was admitted so far shall not linger."""
+        self._intake.hurry()
+
+    def press(self) -> None:
+        """Somebody waits for room."""
+        self._intake.press()
 
     def flush(self) -> None:
         """Return when all that was admitted is resolved."""
@@ -125,7 +135,7 @@ class Sender:
         taken, waiting = self._intake.take()
         for parcel in taken:
             self._outbox.add(parcel)
-        if waiting or closed:
+        if waiting or closed or (self._intake.crowded and not self._open):
             self._outbox.hurry()
         self._waiting += [(self._outbox.last, one) for one in waiting]
         verdicts = [self._judge(answer, now) for answer in self._sqs.answers()]
