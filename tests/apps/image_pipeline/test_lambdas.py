@@ -28,6 +28,7 @@ def test_s3_itself_may_call(world: World, part: Part) -> None:
     """Each record becomes a request with its attributes; the answer counts them."""
     versions = {key: world.put(key, {"camera": "x1"}) for key in ("uploads/u/a.jpg", "uploads/zoë +/b c.d.PNG")}
     event = s3_event(*(record(key, version=version) for key, version in versions.items()))
+    world.put("uploads/zoë +/b c.d.PNG", {"camera": "of a later version"})
     answer = part("s3_event").lambda_handler(event, events.Context())
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"]) == {"message": "S3 events processed", "processedCount": 2}
