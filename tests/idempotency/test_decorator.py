@@ -206,6 +206,24 @@ def test_a_mark_that_fails_is_tried_again(run: Run, clock: ManualClock, message:
     assert clock.pauses == [0.1, 0.5, 1.5]
 
 
+def test_a_deadline_that_comes_while_the_key_is_marked_does_not_repeat_the_effect(run: Run, message: Make) -> None:
+    """SoftTimeout leaves a second: it is used to say that the function is done."""
+
+    class Interrupted(MemoryStore):
+        marks = 0
+
+        def mark(self, key: str, **fields: Any) -> bool:
+            self.marks += 1
+            if self.marks == 1:
+                raise SoftTimeout("past its deadline")
+            return super().mark(key, **fields)
+
+    store, ran = Interrupted(), []
+    run(ran.append, store)(message(b'{"id": 1}'))
+    assert record_of(store).state == DONE
+    assert len(ran) == 1
+
+
 def test_after_a_mark_that_never_came_the_function_runs_again_behind_the_lease(
     run: Run, clock: ManualClock, message: Make
 ) -> None:
