@@ -69,18 +69,18 @@ class _Invocations:
         self._runner = runner
         self._forwarder: Forwarder | None = None
         self._log = Log(human=False, process="lambda")
-        self._told: set[str] = set()
+        self._told: set[str] = set()  #: messages whose failure is in the log already
 
     def run(self, event: Any, context: Any) -> dict[str, list[dict[str, str]]]:
         """One invocation."""
         deliveries = read_event(event)
+        self._told.clear()
         self._log.about(request=getattr(context, "aws_request_id", None))
         end = _end(context)
         turns = Turns(deliveries)
         for heads in turns:
             for some, outcomes in self._runner.run(heads, end=end, report=self._report):
                 self._settle(turns, some, outcomes)
-        self._told.clear()
         return {"batchItemFailures": [{"itemIdentifier": one.parcel.id} for one in turns.failed()]}
 
     def _settle(self, turns: Turns, deliveries: Sequence[Delivery], outcomes: Outcomes) -> None:
