@@ -17,12 +17,13 @@ from pathlib import Path
 LADDER = (
     {"__main__"},
     {"cli"},
-    {"testing"},
+    {"testing", "aws_lambda"},
     {"template"},
-    {"supervisor", "poller", "handler", "reporter"},
+    # idempotency is run by user code, in a handler process, and meets no room of the pool: its stores are its own.
+    {"supervisor", "poller", "handler", "reporter", "producer", "idempotency"},
     {"aws", "protocol"},
     {"channel", "slots", "leases", "policy", "config"},
-    {"platform", "face"},
+    {"platform", "face", "envelopes", "outgoing"},
     {"settings", "message", "telemetry"},
 )
 RUNGS = {room: rung for rung, rooms in enumerate(LADDER) for room in rooms}
@@ -41,7 +42,10 @@ STRANGERS = {
     ("aws", "leases"),
     ("aws", "config"),
     ("policy", "platform"),
+    *(("producer", room) for room in ("protocol", "channel", "slots", "leases", "config")),
 }
+#: What the face shows and imports when it is asked for: in a function, or for type checkers.
+SHOWN_LATE = {"producer"}
 PURE = {"__future__", "bisect", "collections", "dataclasses", "enum", "heapq", "itertools", "math", "typing"}
 PURE_ROOMS = {"worker.policy", "worker.message", "worker.settings"}
 IMPURE_CALLS = {"open", "print", "input", "eval", "exec", "__import__"}
@@ -56,20 +60,26 @@ PUBLIC_MODULES = {"worker.aws_lambda", "worker.envelopes", "worker.idempotency"}
 DRAWERS = {"util", "utils", "common", "helper", "helpers", "base", "core", "misc"}
 LONGEST_MODULE, LONGEST_FUNCTION = 320, 60  #: lines
 
-#: How the first line of a module's docstring may name its process, by the longest folder that has an entry.
+#: How the first line of a module's docstring may name its process, by the longest folder that has an entry; a file that
+#: runs elsewhere than its folder has one of its own.
 PROCESSES = {
     "worker": {"Every process", "Handler process", "Poller and supervisor", "Command line"},
-    "worker/aws": {"Poller process", "Command line"},
+    "worker/aws": {"Poller process", "Command line", "Lambda function"},
+    "worker/aws_lambda": {"Lambda function"},
+    # What user code asks of DynamoDB, it asks in its own process. All that speaks with AWS is in one room all the same.
+    "worker/aws/dynamodb.py": {"Handler process"},
+    "worker/aws/idempotency.py": {"Handler process"},
     "worker/cli": {"Command line"},
     "worker/config": {"Command line"},
     "worker/handler": {"Handler process"},
     "worker/policy": {"Pure rules"},
+    "worker/producer": {"Producer process"},
     "worker/poller": {"Poller process"},
     "worker/reporter": {"Reporter process"},
     "worker/supervisor": {"Supervisor process"},
     "worker/template": {"Template process"},
-    "worker/testing": {"Test process", "Command line", "Every process", "SQS server process"},
-    "apps": {"Handler process", "Command line", "Producer process"},
+    "worker/testing": {"Test process", "Command line", "Every process", "SQS server process", "AWS services process"},
+    "apps": {"Handler process", "Command line", "Producer process", "Lambda function"},
 }
 #: Rooms of several processes: their first line says what the room is.
 FACES = {"worker/__init__.py", "worker/testing/__init__.py", "apps/__init__.py"}
@@ -82,6 +92,7 @@ class Import:
     line: int
     target: str
     name: str = ""
+    late: bool = False  #: not when the module is imported: in a function, or for type checkers
 
 
 @dataclass(frozen=True)
@@ -98,13 +109,20 @@ class Module:
     def imports(self) -> list[Import]:
         """All of them: at the top, in functions, and those for type checkers only."""
         found, parts = [], self.path.removesuffix(".py").split("/")
+        late = {
+            inner
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+            for inner in ast.walk(node)
+        }
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
-                found += [Import(node.lineno, alias.name) for alias in node.names]
+                found += [Import(node.lineno, alias.name, late=node in late) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 start = parts[: len(parts) - node.level] if node.level else []
                 target = ".".join([*start, *([node.module] if node.module else [])])
-                found += [Import(node.lineno, target, alias.name) for alias in node.names]
+                found += [Import(node.lineno, target, alias.name, late=node in late) for alias in node.names]
         return found
 
     def at(self, line: int, what: str) -> str:
@@ -145,7 +163,7 @@ def imports_run_down(tree: Tree) -> Iterator[str]:
         unknown = {own, other} - RUNGS.keys()
         if unknown:
             yield module.at(one.line, f"{', '.join(unknown)} has no rung: give it one")
-        elif RUNGS[other] <= RUNGS[own]:
+        elif RUNGS[other] <= RUNGS[own] and not (own == "face" and other in SHOWN_LATE and one.late):
             yield module.at(one.line, f"{own} imports {other}")
 
 
@@ -188,6 +206,19 @@ def only_aws_speaks_to_aws(tree: Tree) -> Iterator[str]:
                 yield module.at(one.line, f"imports {one.target}")
 
 
+def user_code_pays_for_no_client_it_does_not_use(tree: Tree) -> Iterator[str]:
+    """What speaks with AWS in a handler process imports botocore in functions only, and nothing of the poller's."""
+    for module in tree.modules:
+        if PROCESSES.get(module.path) != {"Handler process"}:
+            continue
+        top = {node.lineno for node in module.tree.body}
+        for one in module.imports:
+            if one.line in top and one.target.split(".")[0] in {"boto3", "botocore"}:
+                yield module.at(one.line, f"imports {one.target} before it is asked for anything")
+            if one.target.startswith("worker.aws") and PROCESSES.get(_path(one.target)) != {"Handler process"}:
+                yield module.at(one.line, f"imports {one.target}, which is the poller's")
+
+
 def applications_see_the_face_only(tree: Tree) -> Iterator[str]:
     """What an application imports of worker is public, or it could not be a user's. demonstration.py serves the CLI."""
     public = {
@@ -224,7 +255,7 @@ def nothing_runs_what_it_reads_or_shares_a_lock(tree: Tree) -> Iterator[str]:
 def every_module_names_its_process(tree: Tree) -> Iterator[str]:
     for module in tree.modules:
         first = (ast.get_docstring(module.tree) or "").partition("\n")[0]
-        folders = [folder for folder in PROCESSES if module.path.startswith(f"{folder}/")]
+        folders = [folder for folder in PROCESSES if f"{module.path}/".startswith(f"{folder}/")]
         allowed = PROCESSES[max(folders, key=len)]
         if not first:
             yield module.at(1, "no docstring")
@@ -260,6 +291,10 @@ def exceptions_from_lint_have_a_reason(tree: Tree) -> Iterator[str]:
                 yield module.at(number, "no reason beside it")
 
 
+def _path(name: str) -> str:
+    return f"{name.replace('.', '/')}.py"
+
+
 def _calls(module: Module, names: set[str]) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
@@ -277,6 +312,7 @@ RULES: list[Rule] = [
     no_import_circle,
     policy_is_pure,
     only_aws_speaks_to_aws,
+    user_code_pays_for_no_client_it_does_not_use,
     applications_see_the_face_only,
     nothing_runs_what_it_reads_or_shares_a_lock,
     every_module_names_its_process,

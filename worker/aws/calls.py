@@ -34,8 +34,8 @@ class Calls:
         self._receive_client = receiving
         self._control_client = controlling
         self._ask = asking(controlling)
-        self._receives: SimpleQueue[tuple[Receive, object]] = SimpleQueue()
-        self._controls: SimpleQueue[tuple[Request, object]] = SimpleQueue()
+        self._receives: SimpleQueue[tuple[Receive, object] | None] = SimpleQueue()
+        self._controls: SimpleQueue[tuple[Request, object] | None] = SimpleQueue()
         self._urls: dict[str, str] = {}
         self._answers: deque[Answer] = deque()
         self._readable, self._wake = os.pipe()
@@ -86,6 +86,17 @@ class Calls:
             self._replace_stuck()
         return found
 
+    def close(self) -> None:
+        """End the threads that wait for a call. For producers and tests: a poller's end does it as well."""
+        for _ in range(self._threads["receive"]):
+            self._receives.put(None)
+        for _ in range(self._threads["control"]):
+            self._controls.put(None)
+        self._deadlines.close()
+        if not self.receiving and not self.settling:  # else a thread may still tell of an answer
+            os.close(self._readable)
+            os.close(self._wake)
+
     def _replace_stuck(self) -> None:
         """What waits in a queue was to be served by threads that are stuck now, and nobody may ever ask again."""
         while self._stuck:
@@ -105,7 +116,9 @@ class Calls:
 
     def _serve_receives(self) -> None:
         while True:
-            request, token = self._receives.get()
+            if (asked := self._receives.get()) is None:
+                return
+            request, token = asked
             call = Call(request, token, request.wait + POLL_GRACE + CONNECT_TIMEOUT)
             sent_at = call.sent_at
             self._deadlines.begin(call)
@@ -121,7 +134,9 @@ class Calls:
 
     def _serve_controls(self) -> None:
         while True:
-            request, token = self._controls.get()
+            if (asked := self._controls.get()) is None:
+                return
+            request, token = asked
             call = Call(request, token, CONTROL_TIMEOUT + CONNECT_TIMEOUT)
             sent_at = call.sent_at
             self._deadlines.begin(call)
@@ -129,7 +144,8 @@ class Calls:
                 if isinstance(request, Look):
                     answer = Answer(token, request, sent_at, depth=self._depth())
                 else:
-                    answer = Answer(token, request, sent_at, entries=self._batch(request))
+                    entries, ids = self._batch(request)
+                    answer = Answer(token, request, sent_at, entries=entries, message_ids=ids)
             except Exception as error:  # noqa: BLE001 - as above
                 answer = Answer(token, request, sent_at, failure=failure_of(error, actions.hidden(request)))
             if not self._deadlines.finish(call):
@@ -154,11 +170,11 @@ class Calls:
         answer: Any = self._control_client.get_queue_attributes(**members)
         return actions.depth(answer)
 
-    def _batch(self, request: Request) -> tuple[Failure | None, ...]:
+    def _batch(self, request: Request) -> tuple[tuple[Failure | None, ...], tuple[str, ...]]:
         url = self._target(request.queue) if isinstance(request, Send) else self._url
         action, members = actions.batch(request, url, binary=b64decode)
         answer: Any = getattr(self._control_client, xform_name(action))(**members)
-        return actions.entries(answer, request)
+        return actions.entries(answer, request), actions.message_ids(answer, request)
 
     def _target(self, queue: str) -> str:
         if queue not in self._urls:

@@ -51,8 +51,11 @@ def run(args: argparse.Namespace) -> int:
     """Validate, import, and say what a run would use."""
     settings: Settings | None = None
     problems: tuple[Problem, ...] = ()
+    configuration = Configuration(args)
     try:
-        settings = Configuration(args).load()
+        settings = configuration.load()
+        for warning in configuration.warnings():
+            print(f"warning: {warning}", file=sys.stderr)
         problems = tuple(try_import(settings))
     except ConfigError as error:
         problems = error.problems

@@ -7,6 +7,7 @@ import argparse
 from worker import platform
 from worker.cli.options import Configuration, add_config, add_log_level, load_or_quit
 from worker.settings import Settings, until_empty
+from worker.telemetry import Log
 
 EPILOG = """\
 examples:
@@ -47,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
         platform.die_with_parent(args.parent)
     configuration = Configuration(args)
     settings = load_or_quit(configuration)
+    log = Log(settings.log_level, process="supervisor")
+    for warning in configuration.warnings():
+        log.warning("env_file_open", reason=warning)
+    log.close()
     as_told = until_empty if args.until_empty else _as_it_is
     from worker.supervisor import run as supervise  # only now: `worker run` with a wrong config starts nothing
 

@@ -62,7 +62,7 @@ def _queue(name: str, values: Mapping[str, Any]) -> QueueSettings:
         # SQS waits whole seconds only, so a fraction is paused too.
         given["wait"] = float(math.floor(min(_LONGEST_WAIT, interval)))
         given["pause"] = interval - given["wait"]
-    given |= {inner: values[inner] for inner in ("retry", "recycle", "batch") if inner in values}
+    given |= {inner: values[inner] for inner in ("retry", "recycle", "batch", "cloudwatch") if inner in values}
     return QueueSettings(**{"handler": "", **given}, name=name)
 
 

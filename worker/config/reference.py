@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from worker.config.cloudwatch_keys import CLOUDWATCH
 from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.schema import AnySettings, Key, Type, default
 from worker.config.values import number
 from worker.config.worker_keys import WORKER
-from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import BatchSettings, CloudWatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
 
 _INTRODUCTION = """\
 # Configuration
@@ -38,8 +39,13 @@ empty. The text becomes the type of its key: `wait = "${POLL_INTERVAL:-10}"` is 
 has no default is a fault. A key whose text comes out empty, as `region = "${REGION:-}"` can, counts as not written. A
 default may hold further references. `$${` is a plain `${`.
 
-`worker run --env-file .env` sets variables from a file first; what is set already stays. `--set TABLE.KEY=VALUE`, on
-`run` and `check`, puts one key in place of the file's.
+`worker run --env-file .env` sets variables from a file first, for this config, pollers and handlers alike (`AWS_*`
+too). It is read as `docker compose` reads one (python-dotenv), but a `$` is a `$`. A variable that the environment has
+already stays: what is set for one start, or by systemd's `EnvironmentFile=`, is the nearer wish. HUP reads the file
+again. A file that is wrong changes nothing then, and ends a start with 78, its name and the line. Others may not write
+it, and a warning names the variables that sound secret where everybody may read it. Values are never shown.
+
+`--set TABLE.KEY=VALUE`, on `run` and `check`, puts one key in place of the file's.
 
 AWS credentials, profile, region and endpoints are boto3's own: `AWS_PROFILE`, `AWS_DEFAULT_REGION`,
 `AWS_ENDPOINT_URL_SQS` and so on work as anywhere else.
@@ -172,6 +178,36 @@ as long as it does not touch it. What the import leaves behind is inherited by e
 If a template dies, its handlers go on, and another one imports the application again. A reload (HUP) makes a new one.
 """
 
+_METRICS = """\
+## Metrics of deletes
+
+```toml
+[queues.messages]
+name = "messages.fifo"
+handler = "shop.handlers:save"
+
+[queues.messages.cloudwatch]
+namespace = "MessageStore"
+log_deletes_as = "sqs_delete_message"
+```
+
+Each poller sums its counts up and puts them with one `PutMetricData` a period, from a thread of its own: CloudWatch can
+be slow, refuse or be away without a message noticing. What it did not take is kept for up to an hour, and a warning
+`metrics_not_put` comes at once and then every ten minutes. At the end of a drain the last counts are put, within two
+seconds and the drain's own budget. A poller that is killed loses the counts of its period. The credentials are the
+pool's (a queue's `role_arn` is for the queue) and need `cloudwatch:PutMetricData`; the endpoint is boto3's
+(`AWS_ENDPOINT_URL_CLOUDWATCH`). The dimension `QueueName` is the queue's name in SQS, or the table's where an SSM
+parameter did not tell it.
+
+With `log_deletes_as` standard error also gets, for each message, a line with exactly these keys. `status` is `success`
+or `error`, `trace_id` the root of the message's `AWSTraceHeader`, or else its id. `log_level` applies.
+
+```
+{"trace_id":"1-5759e988-bd862e3fe1be46a994272793","action":"sqs_delete_message","status":"success",
+ "details":{"queue_name":"messages.fifo","message_id":"8d4f..."},"timestamp":"2025-01-01T00:00:00.000Z"}
+```
+"""
+
 _SECTIONS = (
     ("[worker]", "The whole pool. The table may be left out.", WORKER, Settings),
     (
@@ -201,6 +237,13 @@ _SECTIONS = (
         RECYCLE,
         RecycleSettings,
     ),
+    (
+        "[queues.NAME.cloudwatch]",
+        "What the pollers of a queue tell CloudWatch of their deletes, since handlers do not see those. Without the "
+        "table they tell it nothing.",
+        CLOUDWATCH,
+        CloudWatchSettings,
+    ),
 )
 
 
@@ -209,7 +252,7 @@ def page() -> str:
     parts = [_INTRODUCTION]
     for title, text, keys, settings in _SECTIONS:
         parts.append(f"## `{title}`\n\n{text}\n\n{_table(keys, settings)}")
-    return "\n".join([*parts, _AFTER, _MIDDLEWARE, _HOOKS, _PRELOADING])
+    return "\n".join([*parts, _AFTER, _MIDDLEWARE, _HOOKS, _PRELOADING, _METRICS])
 
 
 def summary() -> str:

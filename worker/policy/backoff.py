@@ -6,11 +6,17 @@ import math
 
 #: Seconds before a failed settlement is tried again: doubled from the first, full jitter, at most the second.
 SETTLE_FIRST, SETTLE_MOST = 0.1, 5.0
+#: Seconds before a producer tries again what it could not send: likewise, at least half.
+SEND_FIRST, SEND_MOST = 0.1, 5.0
 #: Seconds before a receive is tried again after a failed one.
 RECEIVE_FIRST, RECEIVE_MOST = 0.2, 20.0
 #: Seconds after the endpoint healed within which receives are back at full rate; and how much longer than its wait a
 #: receive may hang before it is given up: one that hangs while the endpoint heals is followed by one more backoff.
 HEALED, HANGS = 30.0, 8.0
+
+#: Seconds for which is hidden what comes while its group is being released, doubled by each receive. Shown at once, it
+#: would come again before the rest is confirmed, be given back, and so on, till its receive count is used up.
+CLOSING = 1.0
 
 
 def full_jitter(tries: int, *, first: float, most: float, chance: float) -> float:
@@ -22,6 +28,11 @@ def half_jitter(tries: int, *, first: float, most: float, chance: float) -> floa
     """As full_jitter, but at least half of the bound: for calls to an endpoint that needs rest."""
     bound = min(most, first * 2.0 ** min(tries - 1, 60))
     return bound * (0.5 + chance / 2)
+
+
+def till_closed(attempts: int) -> float:
+    """Seconds to hide what came while its group is being released, after so many attempts."""
+    return CLOSING * 2.0 ** min(attempts, 6)
 
 
 def receive_most(wait: float) -> float:

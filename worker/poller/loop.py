@@ -73,6 +73,7 @@ class PollerLoop:
             self.lookout.step(now),
             self.emptiness.step(now),
             self.stopping.step(now),
+            state.book.step(now) if state.book is not None else float("inf"),
             state.sqs.due(now),  # after the actors, who may have sent something
         )
         self._tell_log()

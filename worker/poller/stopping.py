@@ -62,6 +62,8 @@ class Stopping:
         state = self._state
         held, polls = len(state.ledger.deliveries), state.sqs.receiving
         if not held and not polls and not state.sqs.settling:
+            if state.book is not None and (wait := state.book.last(now, self._deadline)):
+                return wait
             unsure = state.ledger.unsure - self._unsure
             self._finish(os.EX_TEMPFAIL if unsure else 0, unconfirmed=unsure)
         elif now >= self._deadline:
