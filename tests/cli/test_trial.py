@@ -155,4 +155,4 @@ def test_an_application_that_starts_a_thread_has_a_fault_if_it_is_to_be_preloade
     handler = write(tmp_path, thread + GOOD)
     assert trial(tmp_path, handler) == []
     (found,) = trial(tmp_path, handler, preload=True)
-    assert "starts a thread, which a forked handler would lack: 'rates'. Start them in the handler function" in found
+    assert "starts a thread, which a forked handler would lack: 'rates'. Start them in on_start" in found

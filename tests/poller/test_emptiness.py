@@ -98,7 +98,7 @@ def test_a_retry_is_waited_for(worlds: Worlds) -> None:
 
 
 def test_a_retry_whose_answer_is_lost_is_waited_for(worlds: Worlds) -> None:
-    """It may be hidden, and nobody is asked again; here nobody can look either."""
+    """It is held until another try is confirmed; here nobody can look."""
     world = emptying(worlds)
     world.fault(action="GetQueueAttributes", effect="error", shape="AccessDenied", status=403)
     world.fault(action="ChangeMessageVisibilityBatch", count=1, effect="drop", when="after")
