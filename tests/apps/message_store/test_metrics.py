@@ -27,7 +27,7 @@ def test_counts_are_put_by_themselves_soon_after_a_quiet_time() -> None:
     """A first count need not wait for its period; the next ones do, or for a flush."""
     metrics, failures = made("by-itself")
     metrics.add("Saved")
-    eventually(lambda: metric("Saved", "by-itself") == 1)
+    eventually(lambda: metric("Saved", "by-itself") == 1, seconds=60)
     for _ in range(3):
         metrics.add("Saved")
     metrics.add("Failed")
@@ -74,4 +74,4 @@ def test_a_cloudwatch_that_is_silent_holds_up_neither_counts_nor_a_flush(monkeyp
         metrics.add("Saved")
         assert not metrics.flush(0.0)
         assert time.monotonic() - started < 10  # botocore itself would wait for a minute
-    eventually(lambda: failures)  # closed now: the thread is at rest again
+    eventually(lambda: failures, seconds=60)  # closed now: the thread is at rest again
