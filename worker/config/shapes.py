@@ -14,6 +14,8 @@ _QUEUE_ARN = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,8
 _ARN_EXAMPLE = "arn:aws:sqs:eu-west-1:123456789012:orders-dlq"
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+#: What a `url` begins with that is an SSM parameter.
+SSM = "ssm:"
 TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 #: A unix socket's path: 107 bytes on Linux, 103 on macOS (sockaddr_un.sun_path, with its final zero byte).
 _LONGEST_SOCKET_PATH = 103
@@ -43,6 +45,11 @@ def queue_url(text: str) -> str:
     if wrong := queue_name(name_from_url(parts.path)):
         return f"the last part of a queue URL is the queue's name: {wrong}"
     return ""
+
+
+def queue_url_or_parameter(text: str) -> str:
+    """The URL of a queue, or `ssm:` and the parameter that holds it."""
+    return ssm_parameter(text.removeprefix(SSM)) if text.startswith(SSM) else queue_url(text)
 
 
 def queue_address(text: str) -> str:
