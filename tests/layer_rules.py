@@ -68,7 +68,7 @@ PROCESSES = {
     "worker/reporter": {"Reporter process"},
     "worker/supervisor": {"Supervisor process"},
     "worker/template": {"Template process"},
-    "worker/testing": {"Test process", "Command line", "Every process", "SQS server process"},
+    "worker/testing": {"Test process", "Command line", "Every process", "SQS server process", "AWS services process"},
     "apps": {"Handler process", "Command line", "Producer process"},
 }
 #: Rooms of several processes: their first line says what the room is.

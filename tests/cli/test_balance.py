@@ -16,6 +16,7 @@ from worker.cli.demo.views import Lines, Silent, choose
 GOOD = Balance(
     application="shop",
     sent=100,
+    entered=101,  # one was sent to the dead-letter queue by the pool
     counters={"received": 112, "deleted": 97, "released": 14, "dead_lettered": 1, "lost": 0, "in_flight": 0},
     depths={"orders": 0, "orders-dlq": 3, "results": 97},
     sources=frozenset({"orders"}),

@@ -1,4 +1,4 @@
-"""Command line: the embedded SQS of `worker dev` and `worker demo`, and an environment that leads everything to it."""
+"""Command line: the embedded SQS of `worker dev` and `worker demo`, and environments that lead everything to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from worker.cli import exits
+from worker.testing.aws_services import AwsServicesProcess
 from worker.testing.sqs_server.process import SqsServerProcess
 
 REGION = "us-east-1"
@@ -29,18 +30,40 @@ _MISLEADING = (
 def embedded_sqs(*, port: int) -> Iterator[SqsServerProcess]:
     """The SQS server in a process of its own, until the block ends; port 0 is any. Raises Quit if it cannot start."""
     server = SqsServerProcess(port=port)
-    # The server must outlive the drain that a Ctrl-C starts. What is blocked here stays blocked in the new process.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        server.start()
+        with _deaf_children():
+            server.start()
     except RuntimeError as error:
         raise exits.Quit(exits.UNAVAILABLE, f"{error}; --port 0 takes any free port") from None
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def embedded_services() -> Iterator[AwsServicesProcess]:
+    """moto's server in a process of its own, until the block ends. Raises Quit if it cannot start, or is missing."""
+    server = AwsServicesProcess()
+    try:
+        with _deaf_children():
+            server.start()
+    except RuntimeError as error:
+        raise exits.Quit(exits.UNAVAILABLE, str(error)) from None
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Servers must outlive the drain that a Ctrl-C starts. What is blocked here stays blocked in a new process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def environment(url: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -57,3 +80,13 @@ def environment(url: str, environ: Mapping[str, str] = os.environ) -> dict[str, 
         **CREDENTIALS,
         "AWS_ENDPOINT_URL_SQS": url,
     }
+
+
+def stage_environment(sqs: str, services: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The same for a demonstration, whose queues are in one region; `services` is where all but SQS is, "" for nowhere.
+
+    No endpoint of the user's own is left: a table of theirs is not for made-up messages.
+    """
+    kept = {name: value for name, value in environ.items() if not name.startswith("AWS_ENDPOINT_URL")}
+    led = environment(sqs, kept) | {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
+    return led | ({"AWS_ENDPOINT_URL": services} if services else {})

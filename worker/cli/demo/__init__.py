@@ -1,4 +1,4 @@
-"""Command line: `worker demo`: an application at work on this machine, with an embedded SQS, from send to summary."""
+"""Command line: `worker demo`: an application at work on this machine, with embedded servers, from send to summary."""
 
 from __future__ import annotations
 
@@ -16,16 +16,25 @@ examples:
   worker demo --messages 20000 --handlers 4
   worker demo --json | jq .balanced
 
+applications:
+{applications}
+
 Queues with dead-letter queues are made in an embedded SQS on loopback, the messages are sent (a few of them are broken
 on purpose), and `worker run` handles them until all queues are empty. The pool is then drained, and the numbers must
-balance. Nothing reaches AWS.
+balance. Applications that use more of AWS than SQS need `pip install 'worker[demo]'`: their tables, buckets and topics
+are in moto's server, on loopback too. Nothing reaches AWS. The exit code is 0 where all is well.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `worker demo`."""
+    from worker.cli.demo.application import listed
+
+    parser.epilog = EPILOG.format(applications=listed())
     parser.add_argument("application", metavar="NAME", nargs="?", default="message_status", help="which application")
-    parser.add_argument("--messages", type=_count, default=5000, help="how many to send (default: 5000)")
+    parser.add_argument(
+        "--messages", type=_count, help="how many to send (default: 5000; 500 where other AWS services are used)"
+    )
     parser.add_argument(
         "--handlers", type=_count, help="handler processes for each queue (default: as its config says)"
     )

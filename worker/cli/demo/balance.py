@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from worker.cli.quantities import rate, span
 
@@ -18,6 +18,7 @@ class Balance:
 
     application: str
     sent: int
+    entered: int  #: messages sent to sources and dead-letter queues by anybody, as the broker says; no redrives
     counters: Mapping[str, int]  #: telemetry.COUNTERS, summed over all queues
     depths: Mapping[str, int]  #: messages in each queue at the end, as the broker says
     sources: frozenset[str]  #: the queues that had to become empty
@@ -27,6 +28,7 @@ class Balance:
     handlers: int
     exit_code: int | None  #: of the pool; None: it had to be killed
     reasons: tuple[str, ...] = field(default=())  #: what went wrong on the way
+    counts: Mapping[str, int] = field(default_factory=dict)  #: what the application found in its table, zone, file
 
     @property
     def left(self) -> int:
@@ -48,15 +50,25 @@ class Balance:
         """Messages that were handled and deleted."""
         return self.counters.get("deleted", 0)
 
+    @property
+    def sent_on(self) -> int:
+        """Messages that handlers sent to queues of the application: all that entered but ours, and but the rejects."""
+        return max(0, self.entered - self.sent - self.counters.get("dead_lettered", 0))
+
+    def with_verdict(self, counts: Mapping[str, int], faults: Sequence[str]) -> Self:
+        """The same with the application's own counts, and what it finds wrong with them."""
+        return replace(self, counts=counts, reasons=(*self.reasons, *faults))
+
     def faults(self) -> list[str]:
         """Everything that keeps this from being a success, a line each."""
         found = list(self.reasons)
         received, over = self.counters.get("received", 0), sum(self.counters.get(name, 0) for name in ENDINGS)
         if received != over + self.left:
             found.append(f"deliveries do not balance: {received:,} received, but {over:,} over and {self.left:,} held")
-        if self.sent != self.handled + self.buried + self.remaining:
+        if self.sent + self.sent_on != self.handled + self.buried + self.remaining:
+            on = f" and {self.sent_on:,} sent on by handlers" if self.sent_on else ""
             found.append(
-                f"messages do not balance: {self.sent:,} sent, but {self.handled:,} handled, {self.buried:,} in "
+                f"messages do not balance: {self.sent:,} sent{on}, but {self.handled:,} handled, {self.buried:,} in "
                 f"dead-letter queues and {self.remaining:,} left"
             )
         if self.counters.get("lost", 0):
@@ -70,15 +82,20 @@ class Balance:
     def lines(self) -> list[str]:
         """The summary, for people."""
         count = self.counters.get
+        on = f" + {self.sent_on:,} sent on by handlers" if self.sent_on else ""
         deliveries = " + ".join(f"{count(name, 0):,} {name.replace('_', '-')}" for name in ENDINGS)
         lines = [
             f"{self.application}: {self.sent:,} messages in {span(self.seconds)}, {rate(self.peak)} at best, "
             f"by {self.handlers} handlers",
             f"deliveries: {count('received', 0):,} received = {deliveries} + {self.left:,} left",
-            f"messages:   {self.sent:,} sent = {self.handled:,} handled + {self.buried:,} in dead-letter queues + "
+            f"messages:   {self.sent:,} sent{on} = {self.handled:,} handled + {self.buried:,} in dead-letter queues + "
             f"{self.remaining:,} left",
         ]
         lines += [f"            {depth:,} now in {name}" for name, depth in sorted(self.depths.items()) if depth]
+        lines += [
+            f"{'' if place else 'counts:':11} {value:,} {name.replace('_', ' ')}"
+            for place, (name, value) in enumerate(self.counts.items())
+        ]
         return lines if self.faults() else [*lines, "the numbers balance, and the pool stopped cleanly"]
 
     def to_json(self) -> dict[str, Any]:
@@ -88,11 +105,13 @@ class Balance:
         return {
             "application": self.application,
             "sent": self.sent,
+            "sent_on": self.sent_on,
             **figures,
             "left": self.left,
             "handled": self.handled,
             "in_dead_letter_queues": self.buried,
             "queues": dict(self.depths),
+            "counts": dict(self.counts),
             "handlers": self.handlers,
             "seconds": round(self.seconds, 3),
             "peak_messages_per_second": round(self.peak, 1),

@@ -16,7 +16,7 @@ class Moment:
     """One look at the pool and at the broker."""
 
     seconds: float  #: since the pool was started
-    sent: int
+    sent: int  #: by us, and on by handlers
     status: Mapping[str, Any] | None = None  #: the pool's answer, None as long as it starts
     counters: Mapping[str, int] = field(default_factory=dict)  #: the pool's, over all queues
     depths: Mapping[str, int] = field(default_factory=dict)  #: messages in each queue, hidden and delayed ones too

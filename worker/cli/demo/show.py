@@ -6,16 +6,20 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from worker.cli import exits
+from worker.cli.demo import acts
 from worker.cli.demo.application import Application
 from worker.cli.demo.balance import Balance
+from worker.cli.demo.provision import make_queues, send_messages
 from worker.cli.demo.views import View
 from worker.cli.demo.watch import Watch
-from worker.cli.embedded import REGION, embedded_sqs, environment
+from worker.cli.embedded import embedded_services, embedded_sqs, stage_environment
 from worker.cli.pool_process import PoolProcess
 from worker.config import ConfigError, load, parse_override
+from worker.testing.sqs_server.process import SqsServerProcess
 
 #: Seconds for the drain: `wait` is 1 here, and nothing runs any more.
 _DRAIN = 20.0
@@ -23,67 +27,73 @@ _DRAIN = 20.0
 _GIST = 10
 #: Broken messages come back at once, so that they reach the dead-letter queue before the audience leaves.
 _QUICK = ("wait=1", "retry.first=1", "retry.most=1")
+#: Messages, unless the user says how many; moto takes milliseconds for each call of a handler.
+_MANY, _MANY_WITH_SERVICES = 5000, 500
 
 
-def show(application: Application, *, messages: int, handlers: int | None, view: View) -> Balance:
+def show(application: Application, *, messages: int | None, handlers: int | None, view: View) -> Balance:
     """Run the whole demonstration. Raises Quit if it cannot even start."""
     plan = application.demonstration
-    with embedded_sqs(port=0) as server, tempfile.TemporaryDirectory(prefix="worker-demo-") as folder:
+    count = messages or (_MANY_WITH_SERVICES if plan.services else _MANY)
+    with ExitStack() as stage:
+        server = stage.enter_context(embedded_sqs(port=0))
+        folder = Path(stage.enter_context(tempfile.TemporaryDirectory(prefix="worker-demo-")))
         view.say(f"{application.name}: {plan.about}")
         view.say(f"embedded SQS at {server.url}")
-        urls = _provision(application, server.url)
+        services = stage.enter_context(embedded_services()).url if plan.services else ""
+        if services:
+            view.say(f"other AWS services (moto) at {services}")
+        urls = make_queues(plan, server.url)
         view.say(f"queues: {', '.join(sorted(urls))}")
-        sent = _send(application, server.url, urls, messages=messages, view=view)
-        environ = {**environment(server.url), **plan.environment(urls)}
-        environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(application.root), environ.get("PYTHONPATH"))))
-        config, sets, count = _configure(application, Path(folder), environ=environ, handlers=handlers)
-        view.say(f"worker run --config {application.config}")
-        log_path = Path(folder) / "pool.log"
-        with log_path.open("wb") as log, PoolProcess(config, environ=environ, sets=sets, log=log) as pool:
-            watch = Watch(plan, server, pool=pool, socket=f"{folder}/control.sock", sent=sent)
-            reasons = watch.until_drained(view)
-            view.say("stopping the pool" if reasons else "all queues are empty; stopping the pool")
-            code = pool.stop(patience=_DRAIN) if pool.code is None else pool.code
-        if code != 0:
-            reasons += (f"the pool's log says:\n{_gist(log_path)}",)
-        return watch.balance(application.name, handlers=count, exit_code=code, reasons=reasons)
+        environ = _environment(application, folder, urls=urls, sqs=server.url, services=services)
+        with acts.environment_of(environ):
+            acts.prepare(plan)
+            sent = send_messages(plan, count, endpoint=server.url, urls=urls, view=view)
+            if plan.send is not None:
+                view.say(f"the application sends for {count:,} messages")
+                sent += acts.send(plan, count)
+            balance = _run(application, folder, environ=environ, server=server, sent=sent, handlers=handlers, view=view)
+            counts, faults = acts.verdict(plan, sent)
+        return balance.with_verdict(counts, faults)
 
 
-def _provision(application: Application, endpoint: str) -> dict[str, str]:
-    from worker.aws.provision import NotProvisioned, Provisioner, QueuePlan
+def _run(
+    application: Application,
+    folder: Path,
+    *,
+    environ: Mapping[str, str],
+    server: SqsServerProcess,
+    sent: int,
+    handlers: int | None,
+    view: View,
+) -> Balance:
+    """The pool, from its start to its end."""
+    config, sets, count = _configure(application, folder, environ=environ, handlers=handlers)
+    view.say(f"worker run --config {application.config}")
+    log_path = folder / "pool.log"
+    with log_path.open("wb") as log, PoolProcess(config, environ=environ, sets=sets, log=log) as pool:
+        watch = Watch(application.demonstration, server, pool=pool, socket=f"{folder}/control.sock", sent=sent)
+        reasons = watch.until_drained(view)
+        view.say("stopping the pool" if reasons else "all queues are empty; stopping the pool")
+        code = pool.stop(patience=_DRAIN) if pool.code is None else pool.code
+    if code != 0:
+        reasons += (f"the pool's log says:\n{_gist(log_path)}",)
+    return watch.balance(application.name, handlers=count, exit_code=code, reasons=reasons)
 
-    plans = [
-        QueuePlan(name=queue.name, dead_letter=queue.dead_letter, receives=queue.receives)
-        for queue in application.demonstration.queues
-    ]
-    provisioner = Provisioner(endpoint, region=REGION)
-    try:
-        return provisioner.make(plans)
-    except NotProvisioned as error:
-        raise exits.Quit(exits.UNAVAILABLE, str(error)) from None
-    finally:
-        provisioner.close()
 
-
-def _send(application: Application, endpoint: str, urls: Mapping[str, str], *, messages: int, view: View) -> int:
-    """Send everything; the number of messages."""
-    from worker.aws.provision import NotProvisioned, Provisioner, Sending
-
-    bodies: dict[str, list[Sending]] = {}
-    for queue, body in application.demonstration.messages(messages):
-        group = f"group-{len(bodies.get(queue, ())) % 50}" if queue.endswith(".fifo") else ""
-        bodies.setdefault(queue, []).append(Sending(body=body, group_id=group))
-    provisioner = Provisioner(endpoint, region=REGION)
-    try:
-        for queue, sendings in bodies.items():
-            view.say(f"sending {len(sendings):,} messages to {queue}")
-            for _ in provisioner.send(urls[queue], sendings):
-                pass
-    except NotProvisioned as error:
-        raise exits.Quit(exits.UNAVAILABLE, str(error)) from None
-    finally:
-        provisioner.close()
-    return sum(map(len, bodies.values()))
+def _environment(
+    application: Application, folder: Path, *, urls: Mapping[str, str], sqs: str, services: str
+) -> dict[str, str]:
+    """The pool's, and for a while our own."""
+    plan = application.demonstration
+    given = dict(urls)
+    if plan.scratch:
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        given["DEMO_FOLDER"] = str(scratch)
+    environ = {**stage_environment(sqs, services), **plan.environment(given)}
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(application.root), environ.get("PYTHONPATH"))))
+    return environ
 
 
 def _configure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from worker.cli.demo.balance import Balance, totals
 from worker.cli.demo.moments import Meter, Moment
@@ -13,8 +14,10 @@ from worker.testing.sqs_server.process import SqsServerProcess
 
 #: Seconds between two looks.
 _PERIOD = 0.25
-#: Seconds until a demonstration that does not come to its end is drained anyway: `make demo` promises 60 in all.
+#: Seconds without a message that is finished, after which a demonstration is drained anyway.
 _PATIENCE = 45.0
+#: The same in all: handlers that send each other messages could go on for ever.
+_LONGEST = 600.0
 #: Seconds after the queues are empty in which the pool's own counters must agree; pollers publish every 5 s or sooner.
 _SETTLING = 7.0
 
@@ -36,24 +39,33 @@ class Watch:
 
     def until_drained(self, view: View) -> tuple[str, ...]:
         """Returns when every source queue is empty and the pool holds nothing; or with what kept it from that."""
+        arrived = self._entered(self._traffic())
+        if arrived != self._sent:
+            return (f"{self._sent:,} messages were sent, but the queues got {arrived:,}",)
         while True:
             time.sleep(_PERIOD)  # the pace of the picture; what is waited for is looked at
             moment = self._look()
             view.look(moment)
             if self._pool.code is not None:
                 return ("the pool ended by itself",)
-            if moment.seconds > _PATIENCE:
-                return (f"not at its end after {_PATIENCE:g} s",)
-            if moment.finished == self._sent and (self._agrees(moment) or moment.seconds > self._done_at + _SETTLING):
+            quiet = moment.seconds - self._done_at
+            if moment.seconds > _LONGEST:
+                return (f"not at its end after {_LONGEST:g} s",)
+            if moment.finished < moment.sent:
+                if quiet > _PATIENCE:
+                    return (f"no message was finished for {_PATIENCE:g} s",)
+            elif self._agrees(moment) or quiet > _SETTLING:
                 return ()
 
     def balance(self, application: str, *, handlers: int, exit_code: int | None, reasons: tuple[str, ...]) -> Balance:
         """The figures at the end; the broker is asked once more, now that the pool is gone."""
+        traffic = self._traffic()
         return Balance(
             application=application,
             sent=self._sent,
+            entered=self._entered(traffic),
             counters=self._last.counters,
-            depths=self._depths(),
+            depths=_depths(traffic),
             sources=self._sources,
             dead_letters=self._dead_letters,
             seconds=self._done_at - self._first_at,
@@ -66,15 +78,18 @@ class Watch:
     def _agrees(self, moment: Moment) -> bool:
         """True once the pool's counters tell of every message too: they follow what has happened."""
         count = moment.counters.get
-        return not count("in_flight", 0) and count("deleted", 0) + moment.buried == self._sent
+        return not count("in_flight", 0) and count("deleted", 0) + moment.buried == moment.sent
 
     def _look(self) -> Moment:
         now = time.monotonic() - self._began
         before = self._last
         status = self._pool.status(self._socket)
-        depths = self._depths()
-        # The broker's own figures: the pool's are up to 5 s behind while nothing arrives.
-        finished = self._sent - sum(depths.get(name, 0) for name in self._sources)
+        counters = totals(status) if status else before.counters
+        traffic = self._traffic()
+        depths = _depths(traffic)
+        # What handlers sent counts too. The broker's own figures: the pool's are up to 5 s behind on an empty queue.
+        sent = max(self._sent, self._entered(traffic) - counters.get("dead_lettered", 0))
+        finished = sent - sum(depths.get(name, 0) for name in self._sources)
         if finished and not before.finished:
             self._first_at = before.seconds
         if finished > before.finished:
@@ -83,9 +98,9 @@ class Watch:
         self._peak = max(self._peak, rate)
         self._last = Moment(
             seconds=now,
-            sent=self._sent,
+            sent=sent,
             status=status,
-            counters=totals(status) if status else before.counters,
+            counters=counters,
             depths=depths,
             finished=finished,
             buried=sum(depths.get(name, 0) for name in self._dead_letters),
@@ -93,6 +108,14 @@ class Watch:
         )
         return self._last
 
-    def _depths(self) -> dict[str, int]:
-        """Messages in each queue, whatever hides them."""
-        return {name: sum(states.values()) for name, states in self._server.queues().items()}
+    def _traffic(self) -> dict[str, dict[str, int]]:
+        return self._server.traffic()
+
+    def _entered(self, traffic: Mapping[str, Mapping[str, int]]) -> int:
+        """Messages that were sent to sources and dead-letter queues, by whomever."""
+        return sum(traffic[name]["sent"] for name in self._sources | self._dead_letters)
+
+
+def _depths(traffic: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Messages in each queue, whatever hides them."""
+    return {name: counts["ready"] + counts["in_flight"] + counts["delayed"] for name, counts in traffic.items()}

@@ -90,7 +90,7 @@ class Control:
         return _json({"cpu": time.process_time(), "resident": platform.resident_bytes()})
 
     def depths(self) -> list[dict[str, Any]]:
-        """The exact number of messages of every queue, by state."""
+        """The exact number of messages of every queue, by state, and how many were sent to it."""
         now = self._service.clock()
         answer = []
         for region in self._service.broker.regions():
@@ -98,6 +98,11 @@ class Control:
                 queue = entry.queue
                 queue.advance(now)
                 queue.expire(now)
-                counts = {"ready": queue.ready, "in_flight": queue.in_flight, "delayed": queue.delayed}
+                counts = {
+                    "ready": queue.ready,
+                    "in_flight": queue.in_flight,
+                    "delayed": queue.delayed,
+                    "sent": queue.sent,
+                }
                 answer.append({"name": queue.name, "region": region.name, **counts})
         return answer

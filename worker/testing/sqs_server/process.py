@@ -1,18 +1,15 @@
 """Every process: starts the SQS server as a child process and talks to its test paths."""
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
 from types import TracebackType
 from typing import Any, Self
 
-#: Seconds that the server may take to start or to stop.
+from worker.testing.child_server import ChildServer
+
+#: Seconds that an answer may take.
 _PATIENCE = 20.0
 _BATCH = 10_000
 
@@ -53,50 +50,22 @@ class SqsServerProcess:
             "--strict-visibility": strict_visibility,
             "--drop-orphan-polls": not orphan_polls,
         }
-        self._arguments = [part for name, value in options.items() if value for part in (name, value)]
-        self._arguments += [flag for flag, wanted in flags.items() if wanted]
+        arguments = [part for name, value in options.items() if value for part in (name, value)]
+        arguments += [flag for flag, wanted in flags.items() if wanted]
         if events or events_file:
-            self._arguments += ["--events", *([events_file] if events_file else [])]
-        self._process: subprocess.Popen[str] | None = None
+            arguments += ["--events", *([events_file] if events_file else [])]
+        self._server = ChildServer("the SQS server", "worker.testing.sqs_server", arguments=("--ready", *arguments))
         #: Where it answers, as `http://127.0.0.1:PORT`.
         self.url = ""
 
     def start(self) -> Self:
         """Starts the server and waits until it listens. Raises RuntimeError, with what it said, if it does not."""
-        command = [sys.executable, "-m", "worker.testing.sqs_server", "--ready", *self._arguments]
-        if threading.current_thread() is threading.main_thread():
-            # Linux ties the signal to the thread that forked: from another thread the server would die with that.
-            command += ["--parent", str(os.getpid())]
-        # A file, not a pipe: nobody reads it while the server runs, and a full pipe would stop the server.
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
-            )
-            self._process = process
-            line = process.stdout.readline() if process.stdout is not None else ""
-            if not line:
-                self.stop()
-                said.seek(0)
-                raise RuntimeError(f"the SQS server did not start: {said.read().decode(errors='replace').strip()}")
-        self.url = json.loads(line)["url"]
+        self.url = self._server.start()
         return self
 
     def stop(self) -> None:
         """Ends the server by its pid and reaps it; does nothing where it is not running."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        process.terminate()
-        try:
-            process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        finally:
-            if process.stdout is not None:
-                process.stdout.close()
+        self._server.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -108,10 +77,8 @@ class SqsServerProcess:
 
     @property
     def pid(self) -> int:
-        """The server's process id."""
-        if self._process is None:
-            raise RuntimeError("the SQS server is not running")
-        return self._process.pid
+        """The server's process id. Raises RuntimeError where it is not running."""
+        return self._server.pid
 
     def events(self, after: int = 0) -> list[dict[str, Any]]:
         """All events with numbers above `after`, oldest first; see `events.py`. Needs `events=True`."""
@@ -126,7 +93,14 @@ class SqsServerProcess:
     def queues(self) -> dict[str, dict[str, int]]:
         """The exact depths of every queue by name: ready, in_flight, delayed."""
         return {
-            queue["name"]: {state: queue[state] for state in ("ready", "in_flight", "delayed")}
+            name: {state: count for state, count in counts.items() if state != "sent"}
+            for name, counts in self.traffic().items()
+        }
+
+    def traffic(self) -> dict[str, dict[str, int]]:
+        """The same with `sent`: messages that were ever sent to it; what a redrive or a move brings is not."""
+        return {
+            queue["name"]: {count: queue[count] for count in ("ready", "in_flight", "delayed", "sent")}
             for queue in self._ask("GET", "/_queues")["queues"]
         }
 

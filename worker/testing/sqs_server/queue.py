@@ -31,6 +31,8 @@ class Queue:
         self.settings = settings
         self.messages: dict[int, Message] = {}
         self.ready = self.delayed = self.in_flight = 0
+        #: Messages that were sent to it, ever; moves and redrives are none.
+        self.sent = 0
         #: Long polls pending: then `wake` is called for every message that becomes visible.
         self.watched = False
         self.events: EventLog | None = None

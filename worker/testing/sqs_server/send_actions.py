@@ -83,6 +83,7 @@ def _send(broker: Broker, entry: Entry, draft: Draft, *, now: float, caller: Cal
         draft.deduplication_id,
     )
     queue.add(message, draft.delay, now=now)
+    queue.sent += 1
     answer["MessageId"] = message.message_id
     if message.sequence_number is not None:
         answer["SequenceNumber"] = message.sequence_number
