@@ -17,12 +17,12 @@ from pathlib import Path
 LADDER = (
     {"__main__"},
     {"cli"},
-    {"testing"},
+    {"testing", "aws_lambda"},
     {"template"},
     {"supervisor", "poller", "handler", "reporter"},
     {"aws", "protocol"},
     {"channel", "slots", "leases", "policy", "config"},
-    {"platform", "face"},
+    {"platform", "face", "envelopes"},
     {"settings", "message", "telemetry"},
 )
 RUNGS = {room: rung for rung, rooms in enumerate(LADDER) for room in rooms}
@@ -59,7 +59,8 @@ LONGEST_MODULE, LONGEST_FUNCTION = 320, 60  #: lines
 #: How the first line of a module's docstring may name its process, by the longest folder that has an entry.
 PROCESSES = {
     "worker": {"Every process", "Handler process", "Poller and supervisor", "Command line"},
-    "worker/aws": {"Poller process", "Command line"},
+    "worker/aws": {"Poller process", "Command line", "Lambda function"},
+    "worker/aws_lambda": {"Lambda function"},
     "worker/cli": {"Command line"},
     "worker/config": {"Command line"},
     "worker/handler": {"Handler process"},

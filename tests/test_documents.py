@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -16,6 +17,7 @@ from worker.cli import main
 from worker.cli.entry import COMMANDS
 from worker.cli.skeleton import files
 from worker.config.reading import load_text
+from worker.message import Message, Reject
 from worker.testing.run_inline import Kind, run_inline, run_inline_batch
 
 ROOT = Path(__file__).parents[1]
@@ -177,6 +179,37 @@ def test_the_readmes_batch_function_runs(example: Callable[[str, str], ModuleTyp
     source = next(block for block in blocks(README, "python") if "def store" in block)
     outcomes = run_inline_batch(example("readme_batch", source).store, [{"total": 1}, {}, {"total": 2}])
     assert [outcome.kind for outcome in outcomes] == [Kind.ACK, Kind.REJECT, Kind.ACK]
+
+
+def test_the_middleware_that_is_shown_runs(
+    example: Callable[[str, str], ModuleType], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message's name and time are in the log, whatever becomes of it, and its outcome is the handler function's."""
+    source = next(block for block in blocks(ROOT / "docs/configuration.md", "python") if "call_next" in block)
+    shown = example("shop_middleware", source)
+
+    def refuse(_message: Message) -> None:
+        raise Reject("no")
+
+    with caplog.at_level("INFO", logger="shop"):
+        outcome = run_inline(refuse, {}, middleware=[shown.traced, shown.timed])
+    assert (outcome.kind, outcome.reason) == (Kind.REJECT, "no")
+    assert re.fullmatch(r"message [0-9a-f-]{36} took \d\.\d{3} s", caplog.messages[0])
+    assert shown.message_id.get() == ""
+
+
+def test_the_hooks_that_are_shown_run(
+    example: Callable[[str, str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One opens what the other closes."""
+    monkeypatch.chdir(tmp_path)
+    source = next(block for block in blocks(ROOT / "docs/configuration.md", "python") if "def connect" in block)
+    shown = example("shop_setup", source)
+    shown.connect()
+    assert shown.database.execute("SELECT 1").fetchone() == (1,)
+    shown.disconnect()
+    with pytest.raises(sqlite3.ProgrammingError):
+        shown.database.execute("SELECT 1")
 
 
 def test_the_readmes_tests_pass(example: Callable[[str, str], ModuleType], sqs_endpoint: str) -> None:

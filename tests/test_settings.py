@@ -16,6 +16,7 @@ queues = st.builds(
     name=st.text(),
     handler=st.text(),
     url=st.text(),
+    middleware=st.lists(st.text(), max_size=3).map(tuple),
     handlers=st.integers(1, 99),
     pause=seconds,
     visibility_timeout=seconds,

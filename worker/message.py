@@ -94,6 +94,9 @@ class Message:
     move_deadline: Callable[[float], None] | None = field(default=None, repr=False)
     latest: float = float("inf")  #: 12 hours from the receive, in seconds of `clock`
     lease_lost: bool = False  #: True once another consumer may have the message
+    #: What `body` was taken out of, where the queue's table has an `envelope`: an SNSNotification, EventBridgeEvent or
+    #: CloudEvent of worker.envelopes; its `original` is the body as it was sent.
+    envelope: Any = field(default=None, repr=False)
 
     def json(self) -> Any:
         """The body, decoded by orjson; integers beyond 64 bits come as floats.

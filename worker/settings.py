@@ -44,6 +44,9 @@ class QueueSettings:
 
     name: str
     handler: str  #: "package.module:function"
+    middleware: tuple[str, ...] = ()  #: the same, of functions around the handler function, outermost first
+    on_start: str = ""  #: the same, of what each handler process calls before its first message
+    on_stop: str = ""  #: and after its last
     url: str = ""
     queue_name: str = ""  #: `name` in the file
     ssm: str = ""  #: an SSM parameter that holds the URL
@@ -124,7 +127,14 @@ def from_json(data: dict[str, Any]) -> Settings:
     """The settings as a child process gets them; the parent made them, so they are not checked again."""
     inner = ("retry", RetrySettings), ("recycle", RecycleSettings), ("batch", BatchSettings)
     queues = tuple(
-        QueueSettings(**{**queue, **{name: kind(**queue[name]) for name, kind in inner}}) for queue in data["queues"]
+        QueueSettings(
+            **{
+                **queue,
+                "middleware": tuple(queue["middleware"]),
+                **{name: kind(**queue[name]) for name, kind in inner},
+            }
+        )
+        for queue in data["queues"]
     )
     lists = {name: tuple(data[name]) for name in ("paths", "left_out")}
     return Settings(**{**data, "queues": queues, **lists})

@@ -40,6 +40,26 @@ def test_figures_that_balance_are_a_success() -> None:
     assert (shown["received"], shown["in_dead_letter_queues"], shown["queues"]["results"]) == (112, 3, 97)
 
 
+def test_messages_that_handlers_sent_are_counted_too() -> None:
+    """What entered the application's queues beyond ours and the rejects was sent on, and must be accounted for."""
+    chain = replace(GOOD, entered=141, counters=GOOD.counters | {"received": 152, "deleted": 137})
+    assert (chain.sent_on, chain.faults()) == (40, [])
+    assert (
+        chain.lines()[2]
+        == "messages:   100 sent + 40 sent on by handlers = 137 handled + 3 in dead-letter queues + 0 left"
+    )
+    (fault,) = replace(chain, entered=142).faults()
+    assert "100 sent and 41 sent on by handlers, but 137 handled" in fault
+
+
+def test_the_applications_own_counts_and_faults_are_shown() -> None:
+    """A line for each count; a fault of the application's is one of the demonstration."""
+    told = GOOD.with_verdict({"rows": 97, "rows_made_twice": 0}, ())
+    assert told.lines()[-3:-1] == ["counts:     97 rows", "            0 rows made twice"]
+    assert told.to_json()["counts"] == {"rows": 97, "rows_made_twice": 0}
+    assert GOOD.with_verdict({}, ("a row is missing",)).faults() == ["a row is missing"]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -120,8 +120,45 @@ def test_an_env_file_fills_what_is_not_set(
     assert (queue.queue_name, queue.pollers, queue.polls) == ("orders", 1, 5)
     assert "OTHER" not in os.environ
     env.write_text("oops")
-    with pytest.raises(ConfigError, match="line 1"):
+    with pytest.raises(ConfigError, match=r"\.env:1: "):
         supervisor.again()
+
+
+def test_a_reload_that_fails_leaves_the_environment_as_it_was(
+    config: Write, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Processes that are started later belong to the config that runs on; the next good reload takes the file."""
+    monkeypatch.setattr(os, "environ", {k: v for k, v in os.environ.items() if k != "QUEUE"})
+    path, env = config(GOOD), tmp_path / ".env"
+    env.write_text("QUEUE=first\nOLD=1\n")
+    assert main(["run", "--config", path, "--env-file", str(env)]) == 0
+    env.write_text("QUEUE=second\nNEW=1\n")
+    config(GOOD + "nonsense = 1")
+    with pytest.raises(ConfigError, match="nonsense"):
+        supervisor.again()
+    assert (os.environ["QUEUE"], "OLD" in os.environ, "NEW" in os.environ) == ("first", True, False)
+    config(GOOD)
+    assert supervisor.again().queues[0].queue_name == "second"
+    assert (os.environ["QUEUE"], "OLD" in os.environ, "NEW" in os.environ) == ("second", False, True)
+
+
+def test_secrets_that_everybody_may_read_are_warned_of(
+    config: Write,
+    supervisor: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """One log line with the variable's name and the command that mends it, and never its text; the start goes on."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    env = tmp_path / ".env"
+    env.write_text("QUEUE=first\nDB_PASSWORD=xyzzy\n")
+    env.chmod(0o644)
+    assert main(["run", "--config", config(GOOD), "--env-file", str(env)]) == 0
+    told = capfd.readouterr().err
+    assert "env_file_open" in told
+    assert f"DB_PASSWORD in {env} can be read by every user of this machine: chmod 600 {env}" in told
+    assert "xyzzy" not in told
 
 
 def test_a_bad_env_file_ends_with_78(
@@ -134,6 +171,6 @@ def test_a_bad_env_file_ends_with_78(
     env.write_text("A=b\nSECRET='unclosed-secret\n")
     assert main(["run", "--config", config(GOOD), "--env-file", str(env)]) == 78
     told: Any = capsys.readouterr().err
-    assert "line 2" in told
+    assert f"{env}:2: " in told
     assert "unclosed-secret" not in told
     assert supervisor.settings == []

@@ -80,6 +80,29 @@ def test_everything_that_can_be_called_with_a_message_is_good(tmp_path: Path, te
     assert trial(tmp_path, write(tmp_path, text)) == []
 
 
+def test_middleware_is_tried_with_its_handler_function(tmp_path: Path) -> None:
+    """A fault of it is told at its own key, and of one queue alone."""
+    handler = write(tmp_path, GOOD + "def around(message, call_next): pass\ndef bare(): pass\n")
+    queues = tuple(
+        QueueSettings(name=name, url="u", handler=handler, middleware=(f"own_application:{name}",))
+        for name in ("around", "bare")
+    )
+    settings = Settings(name="pool", queues=queues, config=str(tmp_path / "worker.toml"), paths=(str(tmp_path),))
+    (found,) = map(str, try_import(settings))
+    assert "[queues.bare] middleware: cannot use middleware 'own_application:bare': it is called with two" in found
+
+
+def test_on_start_is_found_and_not_called(tmp_path: Path) -> None:
+    """It may want a database that the machine of a check has not; that it is there is told."""
+    handler = write(tmp_path, GOOD + "def connect(): raise OSError\nasync def close(): pass\n")
+    good = QueueSettings(name="good", url="u", handler=handler, on_start="own_application:connect")
+    bad = QueueSettings(name="bad", url="u", handler=handler, on_stop="own_application:close")
+    paths = (str(tmp_path),)
+    settings = Settings(name="pool", queues=(good, bad), config=str(tmp_path / "worker.toml"), paths=paths)
+    (found,) = map(str, try_import(settings))
+    assert "[queues.bad] on_stop: cannot use on_stop 'own_application:close': it is an async def" in found
+
+
 def test_each_handler_function_is_tried_by_itself(tmp_path: Path) -> None:
     """One that kills its process says nothing about the others; every queue that names it is told."""
     bad = write(tmp_path, "import os\nos.abort()\n", "bad")

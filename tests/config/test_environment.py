@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import string
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.config.environment import BadReference, expand, read_env_lines
+from worker.config.environment import BadReference, expand
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 TEXTS = st.text(st.sampled_from("${}:-ab \\\"'#=") | st.characters(codec="utf-8"), max_size=30)
@@ -84,47 +82,3 @@ def test_a_bad_reference_is_named(text: str, told: str) -> None:
     with pytest.raises(BadReference) as caught:
         expand(text, {})
     assert told in str(caught.value)
-
-
-def test_env_file_lines() -> None:
-    """Comments, `export`, both quotes and bare text are read as a shell would read them."""
-    text = r"""
-# a comment
-PLAIN=one two   # said
-export EXPORTED = yes
-SINGLE='a "b" $c # d'
-DOUBLE="a\n\"b\" # c" # outside
-EMPTY=
-HASH=a#b
-URL=https://example.org/?a=b
-"""
-    assert read_env_lines(text) == {
-        "PLAIN": "one two",
-        "EXPORTED": "yes",
-        "SINGLE": 'a "b" $c # d',
-        "DOUBLE": 'a\n"b" # c',
-        "EMPTY": "",
-        "HASH": "a#b",
-        "URL": "https://example.org/?a=b",
-    }
-
-
-@pytest.mark.parametrize("line", ["no equals", "1A=b", "A='open", 'A="a" b', "=b"])
-def test_a_bad_env_line_is_named_by_number(line: str) -> None:
-    """The complaint about a `.env` file names the line."""
-    with pytest.raises(ValueError, match="line 2"):
-        read_env_lines(f"A=b\n{line}\n")
-
-
-@given(
-    st.dictionaries(
-        NAMES, st.text(string.printable.replace("\n", "").replace("\r", "").replace("\x0b", "").replace("\x0c", ""))
-    )
-)
-def test_double_quoted_values_round_trip(variables: dict[str, str]) -> None:
-    """Any printable text on one line can be written in double quotes and is read back."""
-    lines = [
-        f'{name}="{value.translate({ord(chr(92)): chr(92) * 2, ord(chr(34)): chr(92) + chr(34)})}"'
-        for name, value in variables.items()
-    ]
-    assert read_env_lines("\n".join(lines)) == variables

@@ -157,3 +157,24 @@ def test_any_value_of_any_key_is_taken_or_refused(raw: Any, which: Key) -> None:
         told = str(error)
     assert told == "" or told.isprintable()
     assert len(told) < 300
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        ([], ()),
+        (["a", "b"], ("a", "b")),
+        (["${V}", "${W:-}", "${X:-c}"], ("v", "c")),
+        (Given("a, b"), ("a", "b")),
+    ],
+)
+def test_a_list_of_texts_has_items_as_texts_are(raw: object, value: tuple[str, ...]) -> None:
+    """Each may come from the environment, and one that comes out empty is none; --set separates them by commas."""
+    assert convert(key(Type.TEXTS), raw, {"V": "v"}) == value
+
+
+@pytest.mark.parametrize(("raw", "word"), [("a", "list of texts"), ([1], "got 1"), ([["a"]], "text"), ([" "], "empty")])
+def test_a_list_of_texts_holds_nothing_else(raw: object, word: str) -> None:
+    """A single text is no list: the complaint shows how one is written."""
+    with pytest.raises(BadValue, match=word):
+        convert(key(Type.TEXTS), raw, {})

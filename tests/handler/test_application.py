@@ -175,3 +175,37 @@ def test_a_function_without_a_signature_is_taken(module: Module, tmp_path: Path)
 def test_an_application_named_like_this_library_gets_a_hint() -> None:
     """worker.py is a likely name for a first application, and is never found."""
     assert "this library's own name" in refusal("worker:handle")
+
+
+MIDDLEWARE = "def around(message, call_next): return (call_next(message),)\n"
+
+
+def test_middleware_is_put_around_the_function(module: Module, tmp_path: Path) -> None:
+    """By name, from the same folders, each as often as the config names it."""
+    handler = f"{module('def handle(message): return message')}:handle"
+    around = f"{module(MIDDLEWARE)}:around"
+    function = load(queue(handler, middleware=(around, around)), [str(tmp_path)])
+    message = Message(id="m", body=b"", queue="q")
+    assert function(message) == ((message,),)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "words"),
+    [
+        (MIDDLEWARE, "arround", "did you mean 'around'?"),
+        ("import no_such_dependency", "around", "No module named 'no_such_dependency'"),
+        ("around = 5", "around", "it is a int, not a function"),
+        ("def around(message, call_next): yield", "around", "it has a yield"),
+        ("def around(message): pass", "around", "two arguments"),
+        ("async def around(message, call_next): pass", "around", "the handler function a plain one"),
+    ],
+)
+def test_middleware_of_no_use_is_refused(module: Module, tmp_path: Path, source: str, name: str, words: str) -> None:
+    """As a handler function is, with its own name and its key of the config."""
+    around = f"{module(source)}:{name}"
+    good = f"{module(MIDDLEWARE)}:around"
+    with pytest.raises(CannotImport) as caught:
+        load(queue(f"{module(PLAIN)}:handle", middleware=(good, around)), [str(tmp_path)])
+    assert f"middleware {around!r}: " in str(caught.value)
+    assert words in str(caught.value)
+    assert caught.value.key == "middleware"

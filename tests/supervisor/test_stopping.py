@@ -309,3 +309,38 @@ def test_lease_tables_are_let_go_with_their_set():
     history.drained(history.poller(of=orders))
     history.stop_obeyed()
     assert history.table.dissolved == [orders]
+
+
+# --- on_stop of handlers
+
+
+@pytest.mark.parametrize(("on_stop", "seconds"), [("", 10.0), ("shop:close", 24.5)])
+def test_an_on_stop_has_what_is_left_of_the_budget(on_stop: str, seconds: float):
+    """A process without one gets ten seconds for its exit hooks. Nobody else waits for either."""
+    history = booted(queue(handlers=2, on_stop=on_stop))
+    slow, quick = history.handlers("serving")
+    history.signal(TERM)
+    history.drained(history.poller())
+    history.die(quick)
+    history.after(seconds - 0.1)
+    assert not history.row(slow).killed
+    history.after(0.2)
+    assert history.row(slow).killed
+    assert {fields["pid"] for fields in history.log.named("child_lingered")} >= {slow.pid}
+    history.stop_obeyed()
+    assert history.pool.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("on_stop", "drain_timeout", "seconds"), [("", 60, 10), ("shop:close", 60, 60), ("x:y", 8, 10)]
+)
+def test_an_on_stop_outside_of_a_drain_has_as_long_as_one(on_stop: str, drain_timeout: float, seconds: float):
+    """A handler that is recycled or scaled away; its place is served by then."""
+    history = booted(queue(handlers=2, on_stop=on_stop, spares=0), drain_timeout=float(drain_timeout))
+    history.ask('{"verb": "scale", "queue": "orders", "handlers": 1}')
+    (gone,) = history.handlers("leaving")
+    history.says(history.poller(), ControlFrame.DETACHED, {"handler": gone.uid})
+    history.after(seconds - 0.1)
+    assert not history.row(gone).killed
+    history.after(0.2)
+    assert history.row(gone).killed

@@ -142,3 +142,27 @@ def test_a_batch_needs_a_function_that_takes_a_list() -> None:
     """The annotation is what a handler process goes by, so a test goes by it as well."""
     with pytest.raises(TypeError, match="annotated"):
         run_inline_batch(lambda _message: None, ["a"])
+
+
+def test_middleware_goes_around() -> None:
+    """As in a handler process, for one message and for a batch, and refused where that would refuse it."""
+
+    def doubled(message: Any, call_next: Any) -> Any:
+        call_next(message)
+        return call_next(message)
+
+    function, seen = seeing(lambda message: message.text)
+    assert run_inline(function, "x", middleware=[doubled]).kind is Kind.ACK
+    assert seen == ["x", "x"]
+
+    def store(messages: list[Message]) -> dict[Message, object]:
+        return {message: Reject("no") for message in messages}
+
+    outcomes = run_inline_batch(store, [1, 2], middleware=[doubled])
+    assert [outcome.kind for outcome in outcomes] == [Kind.REJECT, Kind.REJECT]
+
+    async def late(_message: Message) -> None:
+        return
+
+    with pytest.raises(TypeError, match="await call_next"):
+        run_inline(late, "x", middleware=[doubled])

@@ -51,11 +51,14 @@ def run(args: argparse.Namespace) -> int:
     """Validate, import, and say what a run would use."""
     settings: Settings | None = None
     problems: tuple[Problem, ...] = ()
+    configuration = Configuration(args)
     try:
-        settings = Configuration(args).load()
+        settings = configuration.load()
         problems = tuple(try_import(settings))
     except ConfigError as error:
         problems = error.problems
+    for warning in configuration.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
     if args.json:
         print(json.dumps(_as_json(settings, problems)))
     elif problems:

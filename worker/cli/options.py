@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import MutableMapping
 from pathlib import Path
 
 from worker.cli import exits
+from worker.cli.env_file import open_secrets, read_env_file
 from worker.config import ConfigError, Override, load, parse_override
-from worker.config.environment import read_env_lines
 from worker.settings import Settings
 from worker.telemetry import LEVELS
 
@@ -20,7 +21,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config", default="worker.toml", metavar="FILE", help="the config file (default: worker.toml here)"
     )
     parser.add_argument(
-        "--env-file", metavar="FILE", help="read NAME=text lines first; what the environment has already stays"
+        "--env-file", metavar="FILE", help="set NAME=text lines of a .env first; what the environment has already stays"
     )
     parser.add_argument(
         "--set",
@@ -52,35 +53,29 @@ class Configuration:
         if getattr(args, "log_level", None):
             self._overrides.append(Override(("worker", "log_level"), args.log_level))
         self._environ = os.environ if environ is None else environ
-        self._from_file: set[str] = set()
+        self._from_file: frozenset[str] = frozenset()
 
     def load(self) -> Settings:
-        """The settings; the variables of the `.env` file are then in the environment. Raises ConfigError."""
-        self._read_env_file()
-        return load(self._path, self._environ, overrides=self._overrides)
+        """The settings; the variables of the `.env` file are then in the environment. Raises ConfigError.
 
-    def _read_env_file(self) -> None:
-        if self._env_file is None:
-            return
-        try:
-            variables = read_env_lines(self._env_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise env_file_error(self._env_file, error) from None
+        A variable that was set by others stays as it is. Where anything is wrong the environment stays whole: a
+        reload that fails must not give the next process another environment than the config that runs on.
+        """
+        given = {name: text for name, text in self._environ.items() if name not in self._from_file}
+        variables = read_env_file(self._env_file) if self._env_file else {}
+        settings = load(self._path, {**variables, **given}, overrides=self._overrides)
         for name in self._from_file - variables.keys():
             self._environ.pop(name, None)
-        new = {name for name in variables if name in self._from_file or name not in self._environ}
-        self._environ.update({name: variables[name] for name in new})
-        self._from_file = new
+        self._from_file = frozenset(variables.keys() - given.keys())
+        self._environ.update({name: variables[name] for name in self._from_file})
+        return settings
 
-
-def env_file_error(path: Path, error: OSError | ValueError) -> ConfigError:
-    """What is wrong with a `.env` file, without a word of what it holds."""
-    from worker.config import Problem
-
-    reason = (
-        error.strerror if isinstance(error, OSError) else "is not UTF-8" if isinstance(error, UnicodeError) else error
-    )
-    return ConfigError([Problem(file=str(path), text=f"cannot be read: {reason}")])
+    def warnings(self) -> list[str]:
+        """What is worth a word about the `.env` file that was read: secrets that everybody here may read."""
+        if self._env_file is None or not (names := open_secrets(self._env_file, self._from_file)):
+            return []
+        listed = f"{', '.join(names)} in {self._env_file} can be read by every user of this machine"
+        return [f"{listed}: chmod 600 {shlex.quote(str(self._env_file))}"]
 
 
 def load_or_quit(configuration: Configuration) -> Settings:

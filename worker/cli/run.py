@@ -6,6 +6,7 @@ import argparse
 
 from worker import platform
 from worker.cli.options import Configuration, add_config, add_log_level, load_or_quit
+from worker.telemetry import Log
 
 EPILOG = """\
 examples:
@@ -38,6 +39,10 @@ def run(args: argparse.Namespace) -> int:
         platform.die_with_parent(args.parent)
     configuration = Configuration(args)
     settings = load_or_quit(configuration)
+    log = Log(settings.log_level, process="supervisor")
+    for warning in configuration.warnings():
+        log.warning("env_file_open", reason=warning)
+    log.close()
     from worker.supervisor import run as supervise  # only now: `worker run` with a wrong config starts nothing
 
     return supervise(settings, reload=configuration.load)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict
+from typing import NamedTuple
 
 from worker.config import Problem
 from worker.platform import LINUX
@@ -22,26 +23,37 @@ _PATIENCE = 60.0
 _LONGEST_TEXT = 500
 
 
+class Verdict(NamedTuple):
+    """What a trial found."""
+
+    fault: str  #: empty: none
+    key: str = "handler"  #: where the function stands that it is about
+
+
 def try_import(settings: Settings, *, patience: float = _PATIENCE) -> list[Problem]:
     """One problem for each queue whose handler function a handler process could not use; empty if all is fine."""
-    verdicts: dict[tuple[object, ...], str] = {}
+    verdicts: dict[tuple[object, ...], Verdict] = {}
     problems: list[Problem] = []
     for queue in settings.queues:
-        kind = (queue.handler, queue.threads, queue.concurrency, queue.batch, queue.preload)
+        kind = tuple(_told(queue).items())
         if kind not in verdicts:
             verdicts[kind] = _try_one(queue, settings, patience=patience)
-        if verdicts[kind]:
-            table = f"queues.{queue.name}"
-            problems.append(Problem(text=verdicts[kind], file=settings.config, table=table, key="handler"))
+        fault, key = verdicts[kind]
+        if fault:
+            problems.append(Problem(text=fault, file=settings.config, table=f"queues.{queue.name}", key=key))
     return problems
 
 
-def _try_one(queue: QueueSettings, settings: Settings, *, patience: float) -> str:
-    """What is wrong with one queue's handler function, or ""."""
+def _told(queue: QueueSettings) -> dict[str, object]:
+    """What a trial has to know. No more than it needs: others can read a command line."""
+    names = ("handler", "middleware", "on_start", "on_stop", "threads", "concurrency", "batch", "preload")
+    return {name: getattr(queue, name) for name in names}
+
+
+def _try_one(queue: QueueSettings, settings: Settings, *, patience: float) -> Verdict:
+    """What is wrong with one queue's functions, or ""."""
     handler = queue.handler
-    # No more than it needs: others can read a command line.
-    told = {"name": queue.name, "handler": handler, "threads": queue.threads, "concurrency": queue.concurrency}
-    told |= {"batch": asdict(queue.batch), "preload": queue.preload and LINUX}
+    told = {"name": queue.name} | _told(queue) | {"batch": asdict(queue.batch), "preload": queue.preload and LINUX}
     arguments = [json.dumps(told), *settings.paths]
     command = [sys.executable, "-m", "worker.cli.trial", *arguments]
     try:
@@ -54,13 +66,15 @@ def _try_one(queue: QueueSettings, settings: Settings, *, patience: float) -> st
             finally:
                 _kill_group(process)
     except subprocess.TimeoutExpired:
-        return f"cannot import {handler!r}: the import did not end within {patience:g} s"
+        return Verdict(f"cannot import {handler!r}: the import did not end within {patience:g} s")
     if process.returncode < 0:
-        return f"cannot import {handler!r}: the import killed its process ({signal.Signals(-process.returncode).name})"
+        name = signal.Signals(-process.returncode).name
+        return Verdict(f"cannot import {handler!r}: the import killed its process ({name})")
     try:
-        return str(json.loads(answer.decode(errors="replace").splitlines()[-1])["fault"])
+        said = json.loads(answer.decode(errors="replace").splitlines()[-1])
+        return Verdict(str(said["fault"]), str(said["key"]))
     except (IndexError, ValueError, KeyError, TypeError):
-        return f"cannot import {handler!r}: the import ended its process (exit code {process.returncode})"
+        return Verdict(f"cannot import {handler!r}: the import ended its process (exit code {process.returncode})")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -74,22 +88,26 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def main() -> None:
     """Child process of try_import: argv is the queue's settings and the folders; a JSON line on stdout answers."""
     from worker.handler.application import CannotImport, load  # the same judges as in the processes of a pool
+    from worker.handler.form import form_of
+    from worker.handler.hooks import load_hooks
     from worker.template.leftovers import threads_fault
 
     answer = os.dup(1)
     os.dup2(2, 1)  # what the application prints must not be taken for the answer
     told = json.loads(sys.argv[1])
-    queue = QueueSettings(**told | {"batch": BatchSettings(**told["batch"])})
-    fault = ""
+    inner = {"batch": BatchSettings(**told["batch"]), "middleware": tuple(told["middleware"])}
+    queue = QueueSettings(**told | inner)
+    fault, key = "", "handler"
     try:
-        load(queue, sys.argv[2:])
+        function = load(queue, sys.argv[2:])
+        load_hooks(queue, sys.argv[2:], asynchronous=form_of(function).asynchronous)
         fault = threads_fault(queue.handler) if queue.preload else ""
     except CannotImport as error:
-        fault = " ".join(str(error).split())
+        fault, key = " ".join(str(error).split()), error.key
     fault = fault[:_LONGEST_TEXT]
     # No control characters into the operator's terminal.
     shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in fault)
-    os.write(answer, json.dumps({"fault": shown}).encode() + b"\n")
+    os.write(answer, json.dumps({"fault": shown, "key": key}).encode() + b"\n")
     # Not the ordinary end: threads that the application started at import must not keep the process.
     os._exit(0)
 

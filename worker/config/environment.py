@@ -1,4 +1,4 @@
-"""Command line: environment variables inside the text of a config key, and `.env` files.
+"""Command line: environment variables inside the text of a config key.
 
 `${NAME}` is the variable's text, `${NAME:-default}` the default where it is unset or empty; a default may hold further
 references. `$${` is a plain `${`. What a variable holds is taken as it is and never expanded again.
@@ -85,37 +85,3 @@ class _Expansion:
         if not self._text.startswith("}", at):
             raise BadReference(f"'${{{name}' is not closed: write ${{{name}}} or ${{{name}:-default}}")
         return value, at + 1
-
-
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTALL)
-_QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'[^']*')\s*(?:#.*)?""")
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
-
-
-def read_env_lines(text: str) -> dict[str, str]:
-    """The variables of a `.env` file: `NAME=text` lines, comments, `export `, single and double quotes.
-
-    Raises ValueError naming the line of anything else. Nothing is expanded; a value does not span lines.
-    """
-    found: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip()
-        if not line or line.startswith("#"):
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise ValueError(f"line {number}: expected NAME=text")
-        found[match.group(1)] = _env_value(match.group(2), number)
-    return found
-
-
-def _env_value(text: str, number: int) -> str:
-    if text[:1] not in {'"', "'"}:
-        return re.split(r"(?:^|\s)#", text, maxsplit=1)[0].strip()
-    quoted = _QUOTED.fullmatch(text)
-    if quoted is None:
-        raise ValueError(f"line {number}: a quote is not closed, or something follows it")
-    inner = quoted.group(1)[1:-1]
-    if text[0] == "'":
-        return inner
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match.group(1), match.group()), inner)

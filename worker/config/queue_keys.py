@@ -64,6 +64,32 @@ QUEUE = (
         "found from the file's folder and the working directory.",
     ),
     Key(
+        name="middleware",
+        type=Type.TEXTS,
+        shape=shapes.handler,
+        example='middleware = ["shop.middleware:timed"]',
+        default="none",
+        meaning="Functions around the handler function, outermost first; an `async def` has `async def` ones. "
+        "See [Middleware](#middleware).",
+    ),
+    Key(
+        name="on_start",
+        type=Type.TEXT,
+        shape=shapes.handler,
+        example='on_start = "shop.setup:connect"',
+        default="none",
+        meaning="A function without arguments that each handler process calls before its first message. "
+        "See [Start and end of a process](#start-and-end-of-a-process).",
+    ),
+    Key(
+        name="on_stop",
+        type=Type.TEXT,
+        shape=shapes.handler,
+        example='on_stop = "shop.setup:disconnect"',
+        default="none",
+        meaning="The same after its last message, when the process ends in good order.",
+    ),
+    Key(
         name="handlers",
         type=Type.NUMBER,
         example="handlers = 4",

@@ -38,8 +38,13 @@ empty. The text becomes the type of its key: `wait = "${POLL_INTERVAL:-10}"` is 
 has no default is a fault. A key whose text comes out empty, as `region = "${REGION:-}"` can, counts as not written. A
 default may hold further references. `$${` is a plain `${`.
 
-`worker run --env-file .env` sets variables from a file first; what is set already stays. `--set TABLE.KEY=VALUE`, on
-`run` and `check`, puts one key in place of the file's.
+`worker run --env-file .env` sets variables from a file first, for this config, pollers and handlers alike (`AWS_*`
+too). It is read as `docker compose` reads one (python-dotenv), but a `$` is a `$`. A variable that the environment has
+already stays: what is set for one start, or by systemd's `EnvironmentFile=`, is the nearer wish. HUP reads the file
+again. A file that is wrong changes nothing then, and ends a start with 78, its name and the line. Others may not write
+it, and a warning names the variables that sound secret where everybody may read it. Values are never shown.
+
+`--set TABLE.KEY=VALUE`, on `run` and `check`, puts one key in place of the file's.
 
 AWS credentials, profile, region and endpoints are boto3's own: `AWS_PROFILE`, `AWS_DEFAULT_REGION`,
 `AWS_ENDPOINT_URL_SQS` and so on work as anywhere else.
@@ -73,6 +78,84 @@ _AFTER = """\
 | URLs are `https`, or of this machine, or `allow_insecure_endpoint = true` | bodies and receipts travel on them |
 """
 
+_MIDDLEWARE = """\
+## Middleware
+
+`middleware = ["shop.middleware:traced", "shop.middleware:timed"]` puts functions around a queue's handler function,
+outermost first. Each is called with the message and with `call_next`, which goes on inwards:
+
+```python
+import logging
+import time
+from contextvars import ContextVar
+
+log = logging.getLogger("shop")
+message_id = ContextVar("message_id", default="")
+
+
+def traced(message, call_next):  # whatever logs below it can name the message
+    before = message_id.set(message.id)
+    try:
+        return call_next(message)
+    finally:
+        message_id.reset(before)
+
+
+def timed(message, call_next):
+    began = time.monotonic()
+    try:
+        return call_next(message)
+    finally:
+        log.info("message %s took %.3f s", message_id.get(), time.monotonic() - began)
+```
+
+- `call_next` returns what the handler function returned, a `Retry`, `Reject` or `Forward` among it, and lets its
+  exceptions through. What the outermost middleware returns or raises is the outcome, by the rules of a handler
+  function. So middleware returns what it got, or the message is deleted.
+- One that does not call `call_next` decides alone: `return None` deletes the message, `raise Reject("why")` rejects it.
+- It runs in the handler function's time: `SoftTimeout` may come in it, and `handler_timeout` counts it.
+- An `async def` handler function has `async def` middleware, which does `await call_next(message)`; a plain one has
+  plain ones. A mix is refused, since a plain function would only ever see a coroutine.
+- Around a batch function it gets the list of messages.
+
+They are imported with the handler function: one that is missing or cannot be called so is exit code 78, `worker check`
+finds it, and a reload (HUP) takes in new code.
+"""
+
+_HOOKS = """\
+## Start and end of a process
+
+`on_start = "shop.setup:connect"` and `on_stop = "shop.setup:disconnect"` name functions without arguments, which each
+handler process calls, spares included:
+
+```python
+import sqlite3
+
+database = None
+
+
+def connect():
+    global database
+    database = sqlite3.connect("shop.db")
+
+
+def disconnect():
+    database.close()
+```
+
+- **`on_start`** runs on the main thread, after the import and before the process counts as ready, so before its first
+  message. With `preload` it runs in each forked handler, never in the template: the place for connections and threads.
+  If it raises, the boot has failed, with the reason in the log, as if the import had: exit code 78 at the first start,
+  an aborted reload, backoff and another try later. `worker check` does not call it.
+- **`on_stop`** runs once after the last message of a process that ends in good order: by a drain, a reload, recycling
+  or fewer handlers. All outcomes are told by then, and nobody waits for it but its own process. In a drain it may take
+  what is left of `drain_timeout`, else as long as `drain_timeout`, and is killed then. What it raises is logged
+  (`on_stop_failed`) and changes nothing.
+- A process that dies or is killed runs no `on_stop`: what has to happen for certain is no work for it.
+- Where the handler function is an `async def` they may be so too, and run on its event loop: what `on_start` makes
+  there, messages can use. A plain handler function has plain ones.
+"""
+
 _PRELOADING = """\
 ## Preloading
 
@@ -81,10 +164,10 @@ handler. A handler then starts in milliseconds however long the import takes, an
 as long as it does not touch it. What the import leaves behind is inherited by every handler:
 
 - **Threads.** The template refuses: exit code 78 at the first start, an aborted reload later. The log names the thread;
-  start it in the handler function, at the first message. Threads of numerical libraries go with `OMP_NUM_THREADS=1`.
+  start it in `on_start`. Threads of numerical libraries go with `OMP_NUM_THREADS=1`.
   `worker check` finds threads too.
 - **Connections and event loops.** Every handler gets the same one, which breaks it: a warning (`preload_shared`) names
-  it. Make it in the handler function, at the first message.
+  it. Make it in `on_start`.
 - **Random numbers.** `random` is seeded anew in every handler. Other generators, such as numpy's, are not.
 - **Exit hooks.** They run in every handler that ends, not in the template. One that removes a folder made at import
   takes it from the other handlers.
@@ -131,7 +214,7 @@ def page() -> str:
     parts = [_INTRODUCTION]
     for title, text, keys, settings in _SECTIONS:
         parts.append(f"## `{title}`\n\n{text}\n\n{_table(keys, settings)}")
-    return "\n".join([*parts, _AFTER, _PRELOADING])
+    return "\n".join([*parts, _AFTER, _MIDDLEWARE, _HOOKS, _PRELOADING])
 
 
 def summary() -> str:

@@ -20,6 +20,7 @@ class Type(Enum):
     """What a key's value is; the value is how a complaint and the documentation call it."""
 
     TEXT = "text"
+    TEXTS = "list of texts"
     SECONDS = "seconds"
     WHOLE_SECONDS = "whole seconds"
     NUMBER = "whole number"
@@ -34,7 +35,7 @@ class Key:
     type: Type
     meaning: str  #: for the documentation
     example: str  #: as written in TOML
-    shape: Callable[[str], str] | None = None  #: TEXT: a complaint about the text, or ""
+    shape: Callable[[str], str] | None = None  #: TEXT, and each of TEXTS: a complaint about the text, or ""
     choices: tuple[str, ...] = ()  #: TEXT: the texts allowed, in lower case; the file may write them in any case
     least: float | None = None
     most: float | None = None

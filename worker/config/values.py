@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -14,6 +15,7 @@ from worker.config.schema import Key, Type
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _IN_WORDS = {
     Type.TEXT: "text",
+    Type.TEXTS: "a list of texts",
     Type.SECONDS: "a number of seconds",
     Type.WHOLE_SECONDS: "whole seconds, as SQS takes them",
     Type.NUMBER: "a whole number",
@@ -43,10 +45,13 @@ class Given(str):
 
 
 def convert(key: Key, raw: Any, environ: Mapping[str, str]) -> Any:
-    """The value of `key`: str, float, int or bool; MISSING if a reference to the environment gave no text.
+    """The value of `key`: str, float, int, bool or, for TEXTS, a tuple; MISSING if a reference to the environment gave
+    no text.
 
     Raises BadValue, or environment.BadReference if a variable is missing.
     """
+    if key.type is Type.TEXTS:
+        return _texts(key, raw, environ)
     source, given = "", False
     if isinstance(raw, Given):
         source, given, raw = " (from --set)", True, str(raw)
@@ -63,6 +68,15 @@ def convert(key: Key, raw: Any, environ: Mapping[str, str]) -> Any:
     except BadValue as error:
         raise BadValue(f"{error}{source}") from None
     return value.lower() if key.choices else value
+
+
+def _texts(key: Key, raw: Any, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Each item of a list is a text of its own; --set separates them by commas. Empty ones count as not written."""
+    items = [Given(item.strip()) for item in raw.split(",")] if isinstance(raw, Given) else raw
+    if not isinstance(items, list):
+        raise BadValue(_expected(key, raw))
+    one = replace(key, type=Type.TEXT)
+    return tuple(text for item in items if (text := convert(one, item, environ)) is not MISSING)
 
 
 def _parse(key: Key, text: str) -> bool | int | float:

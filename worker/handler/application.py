@@ -1,48 +1,78 @@
-"""Handler process: imports the user's handler function, or says in one line why it cannot be used."""
+"""Handler process: imports the functions that a queue's table names, or says in one line why one cannot be used."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from worker.handler.describe import describe
 from worker.handler.form import form_of, misfit
+from worker.handler.middleware import Middleware, wrap
+from worker.handler.middleware import misfit as middleware_misfit
 from worker.handler.run import HandlerFunction
 from worker.settings import QueueSettings
 
 
 class CannotImport(Exception):
-    """The handler function cannot be used; the text names it and the reason."""
+    """A function that the config names cannot be used; the text names it and the reason, `key` is where it stands."""
+
+    def __init__(self, text: str, *, key: str = "handler") -> None:
+        super().__init__(text)
+        self.key = key
 
 
 def load(queue: QueueSettings, paths: Sequence[str]) -> HandlerFunction:
-    """Import the queue's "package.module:function", looked for in `paths` first. Raises CannotImport."""
+    """The queue's handler function, its middleware around it; `paths` are looked in first. Raises CannotImport."""
     sys.path[:0] = paths
-    handler = queue.handler
-    module_name, _, name = handler.partition(":")
+    function = find(queue.handler, paths, key="handler")
+    _demand(_fault(function, queue), queue.handler, key="handler")
+    asynchronous = form_of(function).asynchronous
+    around: list[Middleware] = []
+    for name in queue.middleware:
+        found = find(name, paths, key="middleware")
+        _demand(middleware_misfit(found, asynchronous=asynchronous), name, key="middleware")
+        around.append(found)
+    return wrap(function, around)
+
+
+def find(name: str, paths: Sequence[str], *, key: str) -> Callable[..., Any]:
+    """Import "package.module:function", which stands at `key` of a queue's table. Raises CannotImport.
+
+    `paths` are for the text of a complaint: `load` has put them where Python looks.
+    """
+    module_name, _, rest = name.partition(":")
+    shown = _shown(name, key)
     try:
         module = import_module(module_name)
     except BaseException as error:
-        raise CannotImport(f"cannot import {handler!r}: {describe(error)} ({_where(error, paths)})") from error
+        raise CannotImport(f"cannot import {shown}: {describe(error)} ({where(error, paths)})", key=key) from error
     found: object = module
-    for part in name.split("."):
+    for part in rest.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise CannotImport(f"cannot import {handler!r}: {_missing(module, part)}") from None
+            raise CannotImport(f"cannot import {shown}: {_missing(module, part)}", key=key) from None
     if not callable(found):
-        raise CannotImport(f"cannot use {handler!r}: it is a {type(found).__name__}, not a function")
-    fault = _fault(found, queue)
-    if fault:
-        raise CannotImport(f"cannot use {handler!r}: {fault}")
+        raise CannotImport(f"cannot use {shown}: it is a {type(found).__name__}, not a function", key=key)
+    _demand(_yields(found), name, key=key)
     return found
 
 
-def _where(error: BaseException, paths: Sequence[str]) -> str:
+def _demand(fault: str, name: str, *, key: str) -> None:
+    if fault:
+        raise CannotImport(f"cannot use {_shown(name, key)}: {fault}", key=key)
+
+
+def _shown(name: str, key: str) -> str:
+    return repr(name) if key == "handler" else f"{key} {name!r}"
+
+
+def where(error: BaseException, paths: Sequence[str]) -> str:
     """The line of the application that raised; for a module that was not found, where it was looked for."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}"
@@ -64,11 +94,16 @@ def _missing(module: ModuleType, name: str) -> str:
     return f"module {module.__name__} ({getattr(module, '__file__', None) or 'built in'}) has no {name!r}{hint}"
 
 
-def _fault(function: HandlerFunction, queue: QueueSettings) -> str:
-    """Why the handler function could never handle a message of this queue, or nothing."""
+def _yields(function: Callable[..., Any]) -> str:
+    """Why a generator function is of no use, or nothing."""
     for one in (function, getattr(function, "__call__", None)):  # noqa: B004 - an object's method is what is looked at
         if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
             return "it has a yield, so calling it runs nothing"
+    return ""
+
+
+def _fault(function: HandlerFunction, queue: QueueSettings) -> str:
+    """Why the handler function could never handle a message of this queue, or nothing."""
     try:
         inspect.signature(function).bind(None)
     except ValueError:

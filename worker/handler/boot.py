@@ -7,13 +7,16 @@ import mmap
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from select import POLLIN, poll
 from typing import TYPE_CHECKING, Any
 
 from worker.channel import PROTOCOL, Channel, Frame
-from worker.handler.application import CannotImport, load
+from worker.handler.application import CannotImport, load, where
+from worker.handler.describe import describe
 from worker.handler.endings import Endings
 from worker.handler.form import form_of, several
+from worker.handler.hooks import Hook, Hooks, forgiving, load_hooks
 from worker.handler.links import Links, SupervisorGone
 from worker.handler.loop import Loop
 from worker.handler.run import HandlerFunction
@@ -48,7 +51,11 @@ class Setup:
 
 
 class Refused(Exception):
-    """This process cannot be a handler; the text says why."""
+    """This process cannot be a handler; the text says why, `event` is what the log calls it."""
+
+    def __init__(self, text: str, *, event: str = "import_failed") -> None:
+        super().__init__(text)
+        self.event = event
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Handler:
     loop: Loop | ConcurrentLoop
     links: Links
     endings: Endings
+    last: Hook | None  #: user code's on_stop, which raises nothing
 
 
 def boot(control: Channel, function: HandlerFunction | None = None) -> Handler:
@@ -76,11 +84,13 @@ def boot(control: Channel, function: HandlerFunction | None = None) -> Handler:
     links = Links(control, stream)
     endings = Endings(lambda: _open_log(setup), links, stream)
     os.register_at_fork(after_in_child=endings.disown)
-    function = function or _import(setup, endings)
+    function, hooks = _import(setup, endings, function)
     loop = _loop(function, setup.queue, slot=slot, links=links, stream=stream, alarm=alarm, endings=endings)
+    _start(hooks.on_start, loop, setup, endings)
     control.send(ControlFrame.READY, {"protocol": PROTOCOL})
     links.obey(later)
-    return Handler(loop, links, endings)
+    last = forgiving(hooks.on_stop, partial(endings.report_stop, setup.queue.on_stop)) if hooks.on_stop else None
+    return Handler(loop, links, endings, last)
 
 
 def _loop(
@@ -164,14 +174,29 @@ def settle_in(setup: Setup) -> None:
     _write_lines_at_once()
 
 
-def _import(setup: Setup, endings: Endings) -> HandlerFunction:
+def _import(setup: Setup, endings: Endings, function: HandlerFunction | None) -> tuple[HandlerFunction, Hooks]:
+    paths = setup.settings.paths
     try:
-        function = load(setup.queue, setup.settings.paths)
+        function = function or load(setup.queue, paths)
+        hooks = load_hooks(setup.queue, paths, asynchronous=form_of(function).asynchronous)
     except CannotImport as error:
         endings.leave_if_forked(failed=True)
         raise Refused(str(error)) from error.__cause__
     endings.leave_if_forked(failed=False)
-    return function
+    return function, hooks
+
+
+def _start(on_start: Hook | None, loop: Loop | ConcurrentLoop, setup: Setup, endings: Endings) -> None:
+    """User code's preparation: before READY, so that no message waits for it, and none comes if it fails."""
+    if on_start is None:
+        return
+    try:
+        loop.call(on_start)
+    except BaseException as error:
+        endings.leave_if_forked(failed=True)
+        text = f"on_start {setup.queue.on_start!r} failed: {describe(error)} ({where(error, setup.settings.paths)})"
+        raise Refused(text, event="on_start_failed") from error
+    endings.leave_if_forked(failed=False)
 
 
 def _open_log(setup: Setup) -> Log:

@@ -18,6 +18,7 @@ from typing import Protocol
 from worker.handler.attempt import Attempt
 from worker.handler.board import Board, Ended
 from worker.handler.endings import Endings
+from worker.handler.hooks import Hook
 from worker.handler.links import Links
 from worker.handler.stream import Stream
 from worker.handler.stream_thread import FAULTS
@@ -34,8 +35,11 @@ _SAMPLE = 1.0
 class Runner(Protocol):
     """Runs user code: threads, an event loop, or the main thread."""
 
-    def main(self) -> None:
-        """The main thread, until stop()."""
+    def call(self, hook: Hook) -> None:
+        """Run a hook before main()."""
+
+    def main(self, last: Hook | None) -> None:
+        """The main thread, until stop(); then `last`."""
 
     def start(self, attempts: list[Attempt]) -> None:
         """Run these; called by the loop's thread."""
@@ -85,10 +89,14 @@ class ConcurrentLoop:
         self._resident = 0
         self._next_sample = 0.0
 
-    def run(self) -> None:
-        """Until STOP was obeyed."""
+    def call(self, hook: Hook) -> None:
+        """User code that no message is for, before run(); an async one on the event loop."""
+        self._runner.call(hook)
+
+    def run(self, last: Hook | None = None) -> None:
+        """Until STOP was obeyed; then `last`, likewise."""
         start_new_thread(self._serve, ())
-        self._runner.main()
+        self._runner.main(last)
 
     def step(self, now: float) -> float | None:
         """Take what has ended, start what may start; gives the longest wait after it, None: until something comes."""
@@ -115,6 +123,7 @@ class ConcurrentLoop:
                 if self.stopped:
                     break
                 self._links.handle(self._links.wait(timeout))
+            self._links.flush()  # user code's last words may take their time, and nobody is to wait for them
         except Exception as error:  # noqa: BLE001 - whatever it is, the process cannot talk any more
             self._endings.by_failure(error)
         self._runner.stop()

@@ -39,6 +39,11 @@ class Endings:
             traceback=describe_traceback(error),
         )
 
+    def report_stop(self, name: str, error: BaseException) -> None:
+        """Log what on_stop raised; the process ends as it would have."""
+        self.leave_if_forked(failed=True)
+        self._log.error("on_stop_failed", function=name, error=describe(error), traceback=describe_traceback(error))
+
     def by_user_code(self, error: BaseException, message: Message | None) -> NoReturn:
         """User code raised SystemExit or KeyboardInterrupt: a death, not an ack; the message has no outcome.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from _thread import allocate_lock
 from collections.abc import Callable
 from types import FrameType
@@ -10,6 +11,7 @@ from typing import Any
 
 from worker.handler.attempt import Attempt
 from worker.handler.board import Board
+from worker.handler.hooks import Hook
 from worker.handler.perform import AnyFunction
 from worker.handler.perform_async import perform_async
 from worker.handler.run import Report
@@ -39,12 +41,18 @@ class EventLoop:
         self._running: dict[Attempt, asyncio.Task[Any]] = {}
         self._inside: set[Attempt] = set()  # user code has begun and not ended
 
-    def main(self) -> None:
-        """Until stop(). What user code left running on the loop is cancelled then."""
+    def call(self, hook: Hook) -> None:
+        """Before main(); what it leaves running on the loop goes on in there."""
+        waiting = hook()
+        if inspect.isawaitable(waiting):
+            self._loop.run_until_complete(waiting)
+
+    def main(self, last: Hook | None) -> None:
+        """Until stop(); then `last`. What user code left running on the loop is cancelled after it."""
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             # No error gets out of here: closing the loop cancels what runs, and that would be an outcome of each.
             try:
-                runner.run(self._wait())
+                runner.run(self._wait(last))
             except (SystemExit, KeyboardInterrupt) as error:  # of a task or a callback that user code gave to the loop
                 self._board.exit(error, None)
                 self._over.acquire()  # the loop's thread ends the process, unless it is at its end itself
@@ -75,8 +83,11 @@ class EventLoop:
         if raised is not None:
             raise raised.late()
 
-    async def _wait(self) -> None:
+    async def _wait(self, last: Hook | None) -> None:
         await self._stopped.wait()
+        waiting = last() if last is not None else None
+        if inspect.isawaitable(waiting):
+            await waiting
 
     def _start(self, attempts: list[Attempt]) -> None:
         for attempt in attempts:

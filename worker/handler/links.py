@@ -10,6 +10,9 @@ from worker.channel import Channel, Frame
 from worker.handler.stream import Stream
 from worker.protocol import ControlFrame
 
+#: Seconds that the last frames may wait for room in their sockets.
+_PATIENCE = 1.0
+
 
 class SupervisorGone(Exception):
     """The control socket is at its end: nothing of this pool may go on without a supervisor."""
@@ -80,8 +83,13 @@ class Links:
             if not _is(fd, inode):
                 raise DescriptorsClosed
 
-    def finish(self, patience: float) -> None:
-        """Write out what is pending, then close. Gives up when nothing moves for `patience` seconds."""
+    def finish(self, patience: float = _PATIENCE) -> None:
+        """Write out what is pending, then close."""
+        self.flush(patience)
+        self.close()
+
+    def flush(self, patience: float = _PATIENCE) -> None:
+        """Write out what is pending. Gives up when nothing moves for `patience` seconds."""
         while channels := [one for one in (self._control, self._stream.channel) if one is not None and one.pending]:
             writable = poll()
             for channel in channels:
@@ -90,7 +98,6 @@ class Links:
                 break
             for channel in channels:
                 channel.flush()
-        self.close()
 
     def close(self) -> None:
         """Close this process's ends, without a word to anybody."""

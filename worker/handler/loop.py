@@ -9,6 +9,7 @@ from functools import partial
 from typing import NoReturn
 
 from worker.handler.endings import Endings
+from worker.handler.hooks import Hook
 from worker.handler.links import Links
 from worker.handler.run import HandlerFunction, run
 from worker.handler.signals import Alarm
@@ -67,13 +68,20 @@ class Loop:
         self._resident = 0
         self._next_sample = 0.0
 
-    def run(self) -> None:
-        """Until STOP was obeyed. Raises SupervisorGone, DescriptorsClosed, channel.Broken."""
+    def call(self, hook: Hook) -> None:
+        """User code that no message is for, before run()."""
+        hook()
+
+    def run(self, last: Hook | None = None) -> None:
+        """Until STOP was obeyed; then `last`. Raises SupervisorGone, DescriptorsClosed, channel.Broken."""
         while True:
             timeout = self.step(self._clock())
             if self.stopped:
                 break
             self._links.handle(self._links.wait(timeout))
+        if last is not None:
+            self._links.flush()  # it may take its time, and nobody is to wait for it
+            last()
 
     def step(self, now: float) -> float | None:
         """Run what has arrived, for one round at most; gives the longest wait after it, None: until something comes."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from worker.handler.attempt import Attempt
 from worker.handler.board import Board
+from worker.handler.hooks import Hook
 from worker.handler.perform import AnyFunction, perform
 from worker.handler.run import Report
 
@@ -23,8 +24,12 @@ class MainThread:
         self._waiting: SimpleQueue[Attempt | None] = SimpleQueue()
         self._inside: Attempt | None = None  # user code runs on it
 
-    def main(self) -> None:
-        """Until stop()."""
+    def call(self, hook: Hook) -> None:
+        """Before main()."""
+        hook()
+
+    def main(self, last: Hook | None) -> None:
+        """Until stop(); then `last`."""
         while (attempt := self._waiting.get()) is not None:
             self._board.begin(attempt)
             try:
@@ -33,6 +38,8 @@ class MainThread:
                 self._board.exit(error, attempt.messages[0])
                 continue
             self._board.end(attempt, outcomes)
+        if last is not None:
+            last()
 
     def start(self, attempts: list[Attempt]) -> None:
         """Loop's thread: run these, soon."""

@@ -13,18 +13,16 @@ from worker.handler.run import HandlerFunction
 from worker.protocol import ControlFrame
 from worker.telemetry import Log
 
-#: Seconds that the last frames may wait for room in their sockets.
-_PATIENCE = 1.0
-
 
 def serve(control: Channel, function: HandlerFunction | None = None) -> int:
     """Serve until STOP; gives the exit code. Every other end is in `endings`. `function`: as for `boot`."""
     handler = _boot(control, function)
     try:
-        handler.loop.run()
+        handler.loop.run(handler.last)
     except Exception as error:  # noqa: BLE001 - whatever it is, this process cannot serve any more
         handler.endings.by_failure(error)
-    handler.links.finish(_PATIENCE)
+    handler.endings.leave_if_forked(failed=False)
+    handler.links.finish()
     return os.EX_OK
 
 
@@ -33,7 +31,7 @@ def _boot(control: Channel, function: HandlerFunction | None) -> Handler:
         return boot(control, function)
     except Refused as refused:
         if refused.__cause__ is not None:
-            Log(process="handler").error("import_failed", traceback=describe_traceback(refused.__cause__))
+            Log(process="handler").error(refused.event, traceback=describe_traceback(refused.__cause__))
         control.send(ControlFrame.FAILED, {"reason": str(refused)})
         code = os.EX_CONFIG
     except SupervisorGone:

@@ -12,6 +12,7 @@ from typing import Any
 
 from worker.handler.attempt import Attempt
 from worker.handler.board import Board
+from worker.handler.hooks import Hook
 from worker.handler.perform import AnyFunction, perform
 from worker.handler.run import Report
 from worker.message import SoftTimeout
@@ -43,11 +44,17 @@ class Threads:
         self._stopped = threading.Lock()
         self._stopped.acquire()
 
-    def main(self) -> None:
-        """Until stop(). The main thread runs no user code, so that signals are heard at once."""
+    def call(self, hook: Hook) -> None:
+        """Before main(), on the main thread."""
+        hook()
+
+    def main(self, last: Hook | None) -> None:
+        """Until stop(); then `last`. Till then the main thread runs no user code, so that signals are heard at once."""
         for number, guard in enumerate(self._guards):
             threading.Thread(target=self._work, args=(guard,), name=f"handler-{number}", daemon=True).start()
         self._stopped.acquire()
+        if last is not None:
+            last()
 
     def start(self, attempts: list[Attempt]) -> None:
         """Loop's thread: run these; there are no more than idle threads."""

@@ -86,6 +86,8 @@ def step(pool: Pool, queue_set: QueueSet, now: float) -> float:
         if handler.phase in (Phase.STARTING, Phase.SPARE) or _emptied(queue_set, handler, now):
             dismiss(pool, handler, now=now)
         if now >= times.deadline or (now >= times.kill_at and pool.outside.running(handler)):
+            if queue_set.queue.on_stop and handler.phase is Phase.STOPPING and handler.killed_at > now:
+                pool.log.warning("child_lingered", **handler.fields(), reason="its on_stop outlasted the drain")
             kill(pool, handler, now=now, caused=True)
     if now >= times.exit_by - LAST_KILL:
         for child in queue_set.children():

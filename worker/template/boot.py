@@ -11,6 +11,7 @@ from worker.handler.application import CannotImport, load
 from worker.handler.boot import Refused, Setup, first_frames, read_setup, settle_in
 from worker.handler.endings import flush_user_output
 from worker.handler.form import form_of, several
+from worker.handler.hooks import load_hooks
 from worker.handler.run import HandlerFunction
 from worker.handler.signals import Alarm, catch
 from worker.platform import now, resident_bytes
@@ -53,7 +54,7 @@ def boot(control: Channel) -> Template:
         raise Refused(fault)
     common = shared(before)
     if common:
-        reason = "every handler gets the same one: make it in the handler function, when the first message comes"
+        reason = "every handler gets the same one: make it in on_start"
         log.warning("preload_shared", what=", ".join(common), reason=reason)
     # Text that is still buffered would be printed by every handler.
     flush_user_output()
@@ -71,6 +72,8 @@ def _import(setup: Setup) -> HandlerFunction:
     pid = os.getpid()
     try:
         function = load(setup.queue, setup.settings.paths)
+        # Each handler calls them, and not the template; here they are only found, or found missing.
+        load_hooks(setup.queue, setup.settings.paths, asynchronous=form_of(function).asynchronous)
     except CannotImport as error:
         _leave_if_forked(pid, failed=True)
         raise Refused(str(error)) from error.__cause__

@@ -32,8 +32,7 @@ def threads_fault(handler: str) -> str:
     count = "a thread" if len(found) == 1 else f"{len(found)} threads"
     return (
         f"cannot preload {handler!r}: importing it starts {count}, which a forked handler would lack: "
-        f"{', '.join(found[:_NAMED])}. Start them in the handler function, when the first message comes, or set "
-        "preload = false"
+        f"{', '.join(found[:_NAMED])}. Start them in on_start, or set preload = false"
     )
 
 

@@ -13,6 +13,7 @@ import orjson
 from worker.handler.attempt import Attempt
 from worker.handler.attributes import encode
 from worker.handler.form import form_of
+from worker.handler.middleware import Middleware, misfit, wrap
 from worker.handler.perform import perform
 from worker.handler.perform_async import perform_async
 from worker.message import LONGEST_LEASE, Kind, Message, MessageAttribute
@@ -37,14 +38,16 @@ def run_inline(
     receive_count: int = 1,
     group: str | None = None,
     queue: str = "test",
+    middleware: Sequence[Middleware] = (),
 ) -> Outcome:
     """What a handler function makes of a message: `outcome.kind` is Kind.ACK, RETRY, REJECT or FORWARD.
 
     `body` is text or bytes, as sent; anything else is sent as JSON. `attributes` are further system attributes, as SQS
     names them. An `async def` runs on an event loop of its own; a function that takes a list gets a list of one. An
     exception is a retry, as in production, with its text in `outcome.reason`; its traceback goes to standard error.
-    SystemExit and KeyboardInterrupt would end a handler process, so they are raised here. Raises ValueError or
-    TypeError for message attributes that SQS would refuse.
+    SystemExit and KeyboardInterrupt would end a handler process, so they are raised here. `middleware` goes around the
+    handler function, outermost first. Raises ValueError or TypeError for message attributes that SQS would refuse, and
+    TypeError for middleware that a handler process would refuse.
 
         assert run_inline(place_order, {"order": 7}).kind is Kind.ACK
     """
@@ -52,10 +55,12 @@ def run_inline(
     if group is not None:
         system["MessageGroupId"] = group
     parcel = _parcel(1, body, attributes=system, message_attributes=message_attributes or {})
-    return _run(handler, [parcel], queue)[0]
+    return _run(_with(middleware, handler), [parcel], queue)[0]
 
 
-def run_inline_batch(handler: HandlerFunction, bodies: Sequence[object], *, queue: str = "test") -> list[Outcome]:
+def run_inline_batch(
+    handler: HandlerFunction, bodies: Sequence[object], *, queue: str = "test", middleware: Sequence[Middleware] = ()
+) -> list[Outcome]:
     """What a handler function that takes a list makes of these messages: an outcome for each, in their order.
 
     All else is as in `run_inline`. Raises TypeError for a handler function that takes one message.
@@ -63,7 +68,14 @@ def run_inline_batch(handler: HandlerFunction, bodies: Sequence[object], *, queu
     if not form_of(handler).batch:
         raise TypeError("this handler function takes one message: its argument is not annotated as list[Message]")
     parcels = [_parcel(seq, body, attributes={"ApproximateReceiveCount": "1"}) for seq, body in enumerate(bodies, 1)]
-    return _run(handler, parcels, queue)
+    return _run(_with(middleware, handler), parcels, queue)
+
+
+def _with(middleware: Sequence[Middleware], handler: HandlerFunction) -> HandlerFunction:
+    for one in middleware:
+        if fault := misfit(one, asynchronous=form_of(handler).asynchronous):
+            raise TypeError(f"cannot use middleware {one!r}: {fault}")
+    return wrap(handler, middleware)
 
 
 def _run(handler: HandlerFunction, parcels: list[Parcel], queue: str) -> list[Outcome]:
