@@ -1,12 +1,11 @@
 """Producer process: sends activations and deactivations of domains to the domain queue.
 
 The queue is DOMAIN_QUEUE_URL, or what the SSM parameter of ENVIRONMENT says. Both functions wait until SQS has taken
-the messages, may be called from any thread, and share one producer, which is closed when the process ends.
+the messages, may be called from any thread, and share one producer.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,8 +26,8 @@ def send_domain_activation(
 ) -> str:
     """Ask for one change of a domain; the MessageId. A key that was used for this domain before changes nothing.
 
-    Raises ValueError for a domain or an action that is none (nothing is sent), and what the producer raises when SQS
-    does not take the message.
+    Raises ValueError for a domain or an action that is none (nothing is sent), worker.SendError if SQS does not take
+    the message, RuntimeError if the environment names no queue, and botocore's ClientError if SSM does not.
     """
     sending = _sending({"name": domain, "action": action, "tenant_id": tenant_id, "idempotency_key": idempotency_key})
     return _producer().send(sending.body, attributes=sending.attributes).result()
@@ -54,15 +53,6 @@ def send_domain_batch(domains: Sequence[Mapping[str, Any]]) -> dict[str, list[di
     return {"Successful": successful, "Failed": sorted(failed, key=lambda one: int(one["Id"]))}
 
 
-def queue_url() -> str:
-    """Where the messages go. Raises RuntimeError if the environment does not say, ClientError if SSM does not know."""
-    if url := os.environ.get("DOMAIN_QUEUE_URL", ""):
-        return url
-    environment = clients.required("ENVIRONMENT", "dev, staging or prod; or give DOMAIN_QUEUE_URL")
-    name = f"/storefront-{environment}/sqs/domain-queue-url"
-    return clients.ssm().get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"].strip()
-
-
 def _sending(item: Mapping[str, Any]) -> Sending:
     """Raises ValueError."""
     if not isinstance(item, Mapping):
@@ -73,12 +63,25 @@ def _sending(item: Mapping[str, Any]) -> Sending:
     return Sending(write(change), attributes={"Action": change.action})
 
 
-@cache
 def _producer() -> Producer:
-    role = os.environ.get("DOMAIN_QUEUE_ROLE_ARN", "")
-    producer = Producer(queue_url(), **({"role_arn": role} if role else {}))
-    atexit.register(producer.close)
-    return producer
+    url, role = os.environ.get("DOMAIN_QUEUE_URL", ""), os.environ.get("DOMAIN_QUEUE_ROLE_ARN", "")
+    if url:
+        return _kept(url, role)
+    environment = clients.required("ENVIRONMENT", "dev, staging or prod; or give DOMAIN_QUEUE_URL")
+    return _kept(_url_of(environment), role)
+
+
+@cache
+def _kept(url: str, role: str) -> Producer:
+    """One producer for a queue; what it still has is sent when the process ends."""
+    return Producer(url, role_arn=role or None)
+
+
+@cache
+def _url_of(environment: str) -> str:
+    """Asked once; a failure is asked again."""
+    name = f"/storefront-{environment}/sqs/domain-queue-url"
+    return clients.ssm().get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"].strip()
 
 
 def _failure(position: int, code: str, reason: str, *, sender: bool) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from worker.message import MessageAttribute
 names = st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True).filter(
     lambda name: not name.lower().startswith(("aws.", "amazon."))
 )
+#: What SQS takes in a text (SendMessage).
+characters = st.characters(codec="utf-8", exclude_characters="\ufffe\uffff", exclude_categories=("Cc", "Cs"))
 values = (
-    st.text(min_size=1)
+    st.text(characters, min_size=1)
     | st.binary(min_size=1)
     | st.integers(-(10**37), 10**37)
     | st.floats(allow_nan=False, allow_infinity=False, min_value=-1e30, max_value=1e30)
@@ -74,6 +76,10 @@ def test_binary_values_travel_as_base64() -> None:
         ({"t": MessageAttribute("Binary", "text")}, TypeError, "does not fit"),
         ({"t": MessageAttribute("String", b"bytes")}, TypeError, "does not fit"),
         ({"t": MessageAttribute("Text", "x")}, TypeError, "does not fit"),
+        ({"t": "a\0b"}, ValueError, "'t' has control characters"),
+        ({"t": "\uffff"}, ValueError, "'t' has control characters"),
+        ({"t": MessageAttribute("Number", "seven")}, ValueError, "'t': SQS takes no such text as a number"),
+        ({"t": MessageAttribute(f"String.{'x' * 250}", "x")}, ValueError, "256 bytes"),
     ],
 )
 def test_what_sqs_would_refuse_is_refused_by_name(

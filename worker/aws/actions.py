@@ -92,6 +92,14 @@ def entries(answer: dict[str, Any], request: Request) -> tuple[Failure | None, .
     return tuple(results.get(str(i), _MISSING) for i in range(count))
 
 
+def message_ids(answer: dict[str, Any], request: Request) -> tuple[str, ...]:
+    """Per entry of a send, in order: what SQS named it; nothing for other requests. Never raises after entries()."""
+    if not isinstance(request, Send):
+        return ()
+    found = {entry["Id"]: str(entry.get("MessageId", "")) for entry in answer.get("Successful") or ()}
+    return tuple(found.get(str(i), "") for i in range(len(request.entries)))
+
+
 def hidden(request: Request) -> list[str]:
     """What an error may echo, and no log may show: receipt handles, bodies, values of attributes."""
     if isinstance(request, Delete):

@@ -129,7 +129,8 @@ class Calls:
                 if isinstance(request, Look):
                     answer = Answer(token, request, sent_at, depth=self._depth())
                 else:
-                    answer = Answer(token, request, sent_at, entries=self._batch(request))
+                    entries, ids = self._batch(request)
+                    answer = Answer(token, request, sent_at, entries=entries, message_ids=ids)
             except Exception as error:  # noqa: BLE001 - as above
                 answer = Answer(token, request, sent_at, failure=failure_of(error, actions.hidden(request)))
             if not self._deadlines.finish(call):
@@ -154,11 +155,11 @@ class Calls:
         answer: Any = self._control_client.get_queue_attributes(**members)
         return actions.depth(answer)
 
-    def _batch(self, request: Request) -> tuple[Failure | None, ...]:
+    def _batch(self, request: Request) -> tuple[tuple[Failure | None, ...], tuple[str, ...]]:
         url = self._target(request.queue) if isinstance(request, Send) else self._url
         action, members = actions.batch(request, url, binary=b64decode)
         answer: Any = getattr(self._control_client, xform_name(action))(**members)
-        return actions.entries(answer, request)
+        return actions.entries(answer, request), actions.message_ids(answer, request)
 
     def _target(self, queue: str) -> str:
         if queue not in self._urls:

@@ -152,8 +152,9 @@ class LeanSqs:
 
     def _settled(self, request: Request, token: object, exchange: Exchange, result: Reply | Failure) -> None:
         with self._failing(request, token, exchange):
-            entries = actions.entries(_content(result, request), request)
-            self._answers.append(Answer(token, request, exchange.sent_at, entries=entries))
+            content = _content(result, request)
+            entries, ids = actions.entries(content, request), actions.message_ids(content, request)
+            self._answers.append(Answer(token, request, exchange.sent_at, entries=entries, message_ids=ids))
 
     def _looked(self, request: Look, token: object, exchange: Exchange, result: Reply | Failure) -> None:
         with self._failing(request, token, exchange):

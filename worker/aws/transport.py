@@ -72,10 +72,13 @@ class Transport:
             lane.expire(now)
 
     def close(self) -> None:
-        """Close all connections. For tests: a poller's end does it as well."""
+        """Close all connections. A poller's end does it as well.
+
+        The selector first: after a fork it is shared, and to take the connections off it would deafen the parent.
+        """
+        self._selector.close()
         for lane in self._lanes:
             lane.close()
-        self._selector.close()
         self._woken.close()
         self._waker.close()
 

@@ -6,6 +6,8 @@ import math
 
 #: Seconds before a failed settlement is tried again: doubled from the first, full jitter, at most the second.
 SETTLE_FIRST, SETTLE_MOST = 0.1, 5.0
+#: Seconds before a producer tries again what it could not send: likewise, at least half.
+SEND_FIRST, SEND_MOST = 0.1, 5.0
 #: Seconds before a receive is tried again after a failed one.
 RECEIVE_FIRST, RECEIVE_MOST = 0.2, 20.0
 #: Seconds after the endpoint healed within which receives are back at full rate; and how much longer than its wait a

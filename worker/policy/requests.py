@@ -77,6 +77,7 @@ class Answer:
     messages: tuple[Received, ...] = ()  #: Receive
     unusable: int = 0  #: Receive: messages without a receipt handle or id, which nobody can settle
     entries: tuple[Failure | None, ...] = ()  #: batches: per entry, in order, None where it is confirmed
+    message_ids: tuple[str, ...] = ()  #: Send: per entry, in order, as SQS named it; empty where it is not confirmed
     depth: tuple[int, int] | None = None  #: Look: messages that wait, and those in flight, both approximate
 
 
