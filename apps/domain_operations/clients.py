@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Seconds. A message has 120 (handler_timeout) for a dozen calls.
 _CONNECT_TIMEOUT = 3.0
-_READ_TIMEOUT = 5.0
+_READ_TIMEOUT = 10.0
 #: Codes with which AWS asks a client to slow down; PriorRequestNotComplete is Route 53's, for changes of one zone.
 #: https://docs.aws.amazon.com/Route53/latest/APIReference/requests-rate-limits.html
 _THROTTLING = {

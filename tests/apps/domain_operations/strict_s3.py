@@ -71,7 +71,7 @@ def strict_s3() -> Iterator[StrictS3]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+        def log_message(self, format: str, *args: object) -> None:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,4 +1,4 @@
-"""Test process: changes of domains on moto's Route 53, DynamoDB and S3: zones are counted, since moto makes two at will."""
+"""Test process: changes of domains on moto's Route 53, DynamoDB and S3: zones are counted, as moto makes any number."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_every_activation_has_a_reference_of_its_own(operations: Operations, res
 def test_a_zone_with_records_of_others_is_kept(
     operations: Operations, resources: Resources, capfd: pytest.CaptureFixture[str], name: str, kind: str, value: str
 ) -> None:
-    """A record, or the delegation of a subdomain: the zone stays, the domain is inactive, and a warning names the zone."""
+    """A record, or the delegation of a subdomain: the zone stays, the domain is inactive, a warning names the zone."""
     operations.apply(ON, owner="m-1")
     zone_id = resources.item("shop.example")["hosted_zone_id"]
     resources.add_record(zone_id, name, kind, value)
