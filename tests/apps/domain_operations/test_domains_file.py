@@ -82,7 +82,7 @@ def test_a_refused_write_is_made_again_from_what_is_there_now(s3: StrictS3) -> N
         return seen
 
     for name in ("first.example", "second.example"):
-        file._read = overtaken  # type: ignore[method-assign, assignment]  # the moment between read and write
+        file._read = overtaken  # type: ignore[method-assign]  # the moment between read and write
         assert file.put(row(name))
         s3.objects[PATH] = s3.objects[PATH].replace(b"other.example", f"other-{name}".encode())
     assert sorted(json.loads(s3.objects[PATH])["domains"]) == [
@@ -112,7 +112,7 @@ def test_a_file_that_others_always_write_first_is_left_to_the_queue(s3: StrictS3
         s3.objects[PATH] = json.dumps({"domains": {}, "writes": len(pauses)}).encode()
         return seen
 
-    file._read = overtaken  # type: ignore[method-assign, assignment]  # as if somebody wrote after each read
+    file._read = overtaken  # type: ignore[method-assign]  # as if somebody wrote after each read
     with pytest.raises(Contended, match=f"s3://{BUCKET}/{KEY}"):
         file.put(row())
     assert (len(pauses), s3.written) == (TRIES, 0)
@@ -131,7 +131,7 @@ def test_a_file_that_has_gone_in_between_is_made_anew(s3: StrictS3) -> None:
         s3.objects.clear()
         return seen
 
-    file._read = gone  # type: ignore[method-assign, assignment]  # deleted between read and write
+    file._read = gone  # type: ignore[method-assign]  # deleted between read and write
     assert file.put(row("other.example"))
     assert list(json.loads(s3.objects[PATH])["domains"]) == ["other.example"]
 

@@ -115,6 +115,7 @@ def test_throttling_is_a_retry_that_waits(
     route53.refuse = 1000
     outcome = run_inline(handlers.change_domain, ON, receive_count=receives)
     assert outcome.kind is Kind.RETRY
+    assert outcome.after is not None
     assert least <= outcome.after <= most
     assert "is throttled" in outcome.reason
     assert "claimed_by" not in resources.item("shop.example")
