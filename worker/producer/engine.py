@@ -39,9 +39,10 @@ class Engine:
             sender = self._sender
             if sender is None or sender.ended:
                 target = self.target
+                client = target.connect()  # first: what raises must leave no sockets behind
                 outbox = Outbox(linger=target.linger, fifo=target.fifo, chance=random.random)
                 intake = Intake(messages=target.max_buffer, size=target.max_buffer_bytes, timeout=target.timeout)
-                sender = self._sender = Sender(target.queue, target.connect(), outbox=outbox, intake=intake)
+                sender = self._sender = Sender(target.queue, client, outbox=outbox, intake=intake)
                 lifetime.watch(self)
             return sender
 

@@ -19,8 +19,8 @@ class Producer:
     """Sends messages to one queue, in batches across calls. Any thread may use it; it is made once and kept.
 
     `queue` is a URL, an ARN or a name (then looked up by GetQueueUrl). Region, credentials and endpoint are boto3's own
-    environment, or `region` and `role_arn`; they are looked at with the first send. `client` and
-    `allow_insecure_endpoint` are those of the config file.
+    environment, or `region`, `role_arn` and `endpoint_url`; they are looked at with the first send. `client` and
+    `allow_insecure_endpoint` are those of the config file: plain http goes to this machine only.
 
     A batch goes when it has 10 messages or 1 MiB (limits of SQS), or when its first message has waited `linger`
     seconds. `max_buffer` messages and `max_buffer_bytes` may be handed over and unresolved: a send beyond that waits.
@@ -53,6 +53,7 @@ class Producer:
         max_buffer_bytes: int = 64 * 1024 * 1024,
         timeout: float = 60.0,
         region: str | None = None,
+        endpoint_url: str | None = None,
         role_arn: str | None = None,
         client: str = "auto",
         allow_insecure_endpoint: bool = False,
@@ -64,6 +65,7 @@ class Producer:
             max_buffer=max_buffer,
             max_buffer_bytes=max_buffer_bytes,
             region=region or "",
+            endpoint_url=endpoint_url or "",
             role_arn=role_arn or "",
             client=client,
             allow_insecure_endpoint=allow_insecure_endpoint,

@@ -31,6 +31,7 @@ class Target:
     max_buffer: int  #: messages
     max_buffer_bytes: int
     region: str = ""
+    endpoint_url: str = ""
     role_arn: str = ""
     client: str = "auto"
     allow_insecure_endpoint: bool = False
@@ -79,6 +80,7 @@ class Target:
             name="producer",
             queues=(queue,),
             region=self.region or (arn[1] if arn else ""),
+            endpoint_url=self.endpoint_url,
             allow_insecure_endpoint=self.allow_insecure_endpoint,
         )
         try:
