@@ -102,6 +102,13 @@ def test_whatever_an_import_raises_is_the_reason(module: Module, tmp_path: Path,
     assert f"{tmp_path}/{name}.py, line " in reason
 
 
+def test_what_a_module_raises_when_it_is_asked_is_the_reason(module: Module, tmp_path: Path) -> None:
+    """A module that imports its functions by a __getattr__ fails there: the error is named, with the line."""
+    lazy = module("def __getattr__(name):\n    raise RuntimeError('TABLE is not set')")
+    words = f"RuntimeError: TABLE is not set ({tmp_path}/{lazy}.py, line 2)"
+    assert words in refusal(f"{lazy}:handle", str(tmp_path))
+
+
 def test_a_misspelt_function_gets_a_hint(module: Module, tmp_path: Path) -> None:
     """The nearest name of the module is offered."""
     name = module("def place_order(message): pass")

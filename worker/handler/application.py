@@ -57,6 +57,8 @@ def find(name: str, paths: Sequence[str], *, key: str) -> Callable[..., Any]:
             found = getattr(found, part)
         except AttributeError:
             raise CannotImport(f"cannot import {shown}: {_missing(module, part)}", key=key) from None
+        except BaseException as error:  # a module may import what is asked for by a __getattr__ of its own
+            raise CannotImport(f"cannot import {shown}: {describe(error)} ({where(error, paths)})", key=key) from error
     if not callable(found):
         raise CannotImport(f"cannot use {shown}: it is a {type(found).__name__}, not a function", key=key)
     _demand(_yields(found), name, key=key)

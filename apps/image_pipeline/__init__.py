@@ -1,0 +1,1 @@
+"""Handler process: uploaded images become executions of a state machine; what fails is written down and told."""

@@ -1,0 +1,1 @@
+"""Test process: tests of image_pipeline."""
