@@ -31,7 +31,6 @@ def main() -> int:
     except ImportError as error:
         sys.stderr.write(f"moto is not installed ({error}): pip install 'worker[demo]'\n")
         return os.EX_UNAVAILABLE
-    del os.environ["MOTO_ACCOUNT_ID"]  # with it, an assumed role of another account would be in this one
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
     server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from apps.domain_operations.rules import caller_reference
 from tests.apps.domain_operations.conftest import BUCKET, Resources
 from tests.apps.domain_operations.throttling import Throttling, throttling
+from tests.conftest import eventually
 from worker.config import ConfigError, load
 from worker.testing.run_inline import Kind, run_inline
 
@@ -143,7 +146,29 @@ def test_a_reference_that_is_used_up_leads_to_the_next(
     assert resources.item("shop.example")["generation"] == 2
 
 
-@pytest.mark.usefixtures("resources")
+@pytest.fixture
+def accounts(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Route 53 and STS of a moto that tells accounts apart by the keys: the shared one has a single account."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            eventually(lambda: _listens(port), seconds=60)
+            for service in ("ROUTE_53", "STS"):
+                monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{port}")
+            yield
+        finally:
+            server.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.usefixtures("accounts")
 def test_zones_may_be_of_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
     """With ROUTE53_ROLE_ARN the zone is in the role's account, and in ours there is none."""
     arn = "arn:aws:iam::210987654321:role/zones"

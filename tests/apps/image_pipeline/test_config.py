@@ -15,7 +15,9 @@ from worker.config import ConfigError, load
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "apps/image_pipeline/worker.toml"
-URLS = {name: f"http://localhost:4566/000000000000/{name}" for name in ("S3_EVENT_QUEUE_URL", "SQS_QUEUE_URL", "DLQ_URL")}
+URLS = {
+    name: f"http://localhost:4566/000000000000/{name}" for name in ("S3_EVENT_QUEUE_URL", "SQS_QUEUE_URL", "DLQ_URL")
+}
 
 
 def test_each_part_has_its_queue() -> None:

@@ -40,7 +40,9 @@ def test_uploads_become_executions_and_what_is_broken_is_told(world: World, run_
     Each broken message is one alert; the good record beside a bad one is processed; all queues are empty in the end, and
     after SIGTERM the pool exits 0.
     """
-    versions = {f"uploads/u/{number}.png": world.put(f"uploads/u/{number}.png", {"n": str(number)}) for number in range(COUNT)}
+    versions = {
+        f"uploads/u/{number}.png": world.put(f"uploads/u/{number}.png", {"n": str(number)}) for number in range(COUNT)
+    }
     for number, (key, version) in enumerate(versions.items()):
         event = s3_event(record(key, version=version))
         for _ in range(1 + number % 3):  # S3 delivers at least once
@@ -184,7 +186,9 @@ def test_versions_of_an_image_each_have_an_execution_and_the_latest_has_the_row(
     """A late message of an older version starts its execution and leaves the row; failed and completed stay."""
     early, late = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"
     for image_id, status in (("done", "completed"), ("broken", "failed")):
-        world.write({"imageId": image_id, "userId": "u", "status": status, "objectVersion": "v1", "uploadTimestamp": early})
+        world.write(
+            {"imageId": image_id, "userId": "u", "status": status, "objectVersion": "v1", "uploadTimestamp": early}
+        )
         send(world, world.requests, request(image_id, version="v1", time=early))
     send(world, world.requests, request("again", version="v2", time=late))
     with run_app("image_pipeline", world.environment(), sets=QUICK) as pool:

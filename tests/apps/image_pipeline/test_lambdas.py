@@ -151,18 +151,14 @@ def test_dead_letters_are_marked_and_told(world: World, part: Part) -> None:
     assert alerts["Image Processing Failed - unknown"]["messageBody"] == "broken"
 
 
-def test_a_letter_whose_alert_is_not_published_stays(
-    world: World, part: Part, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_letter_whose_alert_is_not_published_stays(world: World, part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """The topic is gone: the row is marked first, and the message fails."""
     monkeypatch.setenv("SNS_TOPIC_ARN", f"{world.topic}-gone")
     assert events.failed(part("dlq").lambda_handler(of_sqs(request("a")), events.Context())) == ["id-0"]
     assert world.row("a")["status"] == "failed"
 
 
-def test_nothing_is_told_before_the_table_knows(
-    world: World, part: Part, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_told_before_the_table_knows(world: World, part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table is gone: no alert, and the message fails."""
     monkeypatch.setenv("DYNAMODB_TABLE", "gone")
     assert events.failed(part("dlq").lambda_handler(of_sqs(request("a")), events.Context())) == ["id-0"]
