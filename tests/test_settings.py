@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.settings import QueueSettings, RetrySettings, Settings, from_json, to_json
+from worker.settings import CloudWatchSettings, QueueSettings, RetrySettings, Settings, from_json, to_json
 
 seconds = st.floats(0, 1e6)
 retries = st.builds(RetrySettings, first=seconds, most=seconds, attempts=st.integers(0, 1000))
@@ -22,6 +22,7 @@ queues = st.builds(
     visibility_timeout=seconds,
     role_arn=st.text(),
     retry=retries,
+    cloudwatch=st.builds(CloudWatchSettings, namespace=st.text(), period=seconds, log_deletes_as=st.text()),
 )
 pools = st.builds(
     Settings,

@@ -236,6 +236,41 @@ def test_a_closed_standard_error_is_never_somebody_elses_file(python: Child, tmp
     assert (child.returncode, victim.read_bytes()) == (0, b"")
 
 
+def test_lines_of_others_forms_are_written_whole_in_few_writes() -> None:
+    """Exactly the given fields, one object a line, in pieces that a pipe takes whole; below the level none."""
+    lines = [{"action": "deleted", "details": {"id": number}, "text": ESCAPES} for number in range(100)]
+    server, client = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with server, client, standard_error(client.fileno()):
+        log = Log("warning", human=False)
+        log.lines("info", lines)
+        log.lines("error", lines)
+        log.close()
+        server.setblocking(False)
+        writes = []
+        with contextlib.suppress(BlockingIOError):
+            while write := server.recv(1 << 20):
+                writes.append(write)
+    assert max(map(len, writes)) <= 4096
+    assert len(writes) < 10
+    found = [orjson.loads(line) for line in b"".join(writes).splitlines()]
+    assert [(tuple(line), line["details"]["id"]) for line in found] == [
+        (("action", "details", "text"), number) for number in range(100)
+    ]
+
+
+def test_lines_that_nobody_takes_are_counted_one_by_one() -> None:
+    """The count that is told later is of lines, however many went in one write."""
+    with tempfile.NamedTemporaryFile() as file:
+        refusing = os.open(file.name, os.O_RDONLY)
+        with closing(refusing), standard_error(refusing):
+            log = Log(human=False)
+            log.lines("info", [{"n": "x" * 1000}] * 10)
+            os.dup2(file.fileno(), 2)
+            log.lines("info", [{"n": "last"}])
+        found = [orjson.loads(line) for line in Path(file.name).read_bytes().splitlines()]
+    assert (found[0]["event"], found[0]["count"], found[1:]) == ("log_lines_dropped", 10, [{"n": "last"}])
+
+
 def test_counters_have_names_of_their_own() -> None:
     """Each counter stands once: their order is their place in a slot."""
     assert len(set(COUNTERS)) == len(COUNTERS)

@@ -39,6 +39,18 @@ class BatchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloudWatchSettings:
+    """What a poller tells CloudWatch, and the log, of its deletes."""
+
+    namespace: str = ""  #: empty: no metrics
+    period: float = 60.0  #: seconds between two puts
+    deleted: str = "MessagesDeleted"  #: names of metrics
+    delete_failed: str = "SQSDeleteError"
+    not_resolved: str = "SQSGetURLError"
+    log_deletes_as: str = ""  #: the action of a log line for each delete; empty: none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
     """One `[queues.NAME]` table. Exactly one of url, queue_name and ssm is set."""
 
@@ -67,6 +79,7 @@ class QueueSettings:
     role_arn: str = ""  #: assumed for this queue
     retry: RetrySettings = field(default_factory=RetrySettings)
     recycle: RecycleSettings = field(default_factory=RecycleSettings)
+    cloudwatch: CloudWatchSettings = field(default_factory=CloudWatchSettings)
     client: str = "auto"  #: "lean", "boto3", or "auto": lean where it can
     polls: int = 32  #: parallel long polls at most, per poller
     ready_messages: int = 1000  #: the ready line's bound per poller
@@ -125,7 +138,12 @@ def to_json(settings: Settings) -> dict[str, Any]:
 
 def from_json(data: dict[str, Any]) -> Settings:
     """The settings as a child process gets them; the parent made them, so they are not checked again."""
-    inner = ("retry", RetrySettings), ("recycle", RecycleSettings), ("batch", BatchSettings)
+    inner = (
+        ("retry", RetrySettings),
+        ("recycle", RecycleSettings),
+        ("batch", BatchSettings),
+        ("cloudwatch", CloudWatchSettings),
+    )
     queues = tuple(
         QueueSettings(
             **{

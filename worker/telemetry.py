@@ -14,6 +14,7 @@ import select
 import socket
 import stat
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -94,6 +95,24 @@ class Log:
     def error(self, event: str, **fields: Any) -> None:
         self._write("error", event, fields)
 
+    def lines(self, level: str, many: Sequence[dict[str, Any]]) -> None:
+        """Lines with exactly these fields, in as few writes as a pipe takes whole; each is below 4 KB."""
+        if LEVELS[level] > LEVELS[self.level]:
+            return
+        chunk, count = b"", 0
+        for line in map(_dump, many):
+            if chunk and len(chunk) + len(line) > _LONGEST_LINE:
+                self._put_many(chunk, count)
+                chunk, count = b"", 0
+            chunk, count = chunk + line, count + 1
+        self._put_many(chunk, count)
+
+    def _put_many(self, chunk: bytes, count: int) -> None:
+        if self._dropped and self._put(self._line("warning", "log_lines_dropped", {"count": self._dropped})):
+            self._dropped = 0
+        if self._dropped or not self._put(chunk):
+            self._dropped += count
+
     def _open(self) -> None:
         self._socket: socket.socket | None = None
         self._asking = False  # whether to ask if a write would block, before each
@@ -123,10 +142,7 @@ class Log:
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if LEVELS[level] > LEVELS[self.level]:
             return
-        if self._dropped and self._put(self._line("warning", "log_lines_dropped", {"count": self._dropped})):
-            self._dropped = 0
-        if self._dropped or not self._put(self._line(level, event, fields)):
-            self._dropped += 1
+        self._put_many(self._line(level, event, fields), 1)
 
     def _line(self, level: str, event: str, fields: dict[str, Any]) -> bytes:
         shown = {name: _clip(value) for name, value in (self._about | fields).items() if value is not None}

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.config import ConfigError, find_control_socket, load, load_text, parse_override
+from worker.config.cloudwatch_keys import CLOUDWATCH
 from worker.config.queue_keys import BATCH, QUEUE, RETRY
 from worker.config.worker_keys import WORKER
-from worker.settings import QueueSettings, RetrySettings, Settings, from_json, to_json
+from worker.settings import CloudWatchSettings, QueueSettings, RetrySettings, Settings, from_json, to_json
 
 SMALLEST = '[queues.orders]\nname = "orders"\nhandler = "shop:place"\n'
 
@@ -80,6 +81,13 @@ def test_every_key_reaches_the_settings() -> None:
         ready_messages = 50
         ready_bytes = 2000000
         retry = { first = 0.5, most = 8, attempts = 2 }
+        [queues.a.cloudwatch]
+        namespace = "Shop"
+        period = 5
+        deleted = "d"
+        delete_failed = "f"
+        not_resolved = "r"
+        log_deletes_as = "l"
         [queues.b]
         ssm = "/b/url"
         handler = "m.n:g"
@@ -115,6 +123,9 @@ def test_every_key_reaches_the_settings() -> None:
                 ready_messages=50,
                 ready_bytes=2_000_000,
                 retry=RetrySettings(first=0.5, most=8.0, attempts=2),
+                cloudwatch=CloudWatchSettings(
+                    namespace="Shop", period=5.0, deleted="d", delete_failed="f", not_resolved="r", log_deletes_as="l"
+                ),
             ),
             QueueSettings(name="b", ssm="/b/url", handler="m.n:g", wait=20.0, pause=11.5),
         ),
@@ -128,6 +139,7 @@ def test_every_example_of_the_schema_is_taken() -> None:
     text += "\n[queues.orders]\n" + "\n".join(key.example for key in QUEUE if key.name not in alternatives)
     text += "\n[queues.orders.retry]\n" + "\n".join(key.example for key in RETRY)
     text += "\n[queues.orders.batch]\n" + "\n".join(key.example for key in BATCH)
+    text += "\n[queues.orders.cloudwatch]\n" + "\n".join(key.example for key in CLOUDWATCH)
     read(text, ORDERS_TABLE="orders")
     for key in QUEUE:
         if key.name in alternatives:
@@ -164,6 +176,19 @@ frist = 1
     assert "did you mean 'visibility_timeout'?" in found[4]
     assert "did you mean 'first'?" in found[5]
     assert "did you mean 'queues'?" in found[6]
+
+
+def test_a_cloudwatch_table_names_its_namespace() -> None:
+    """Without it nothing would be put, which nobody writes a table for; a reference that is empty turns it off."""
+    assert "namespace: is required" in fault(SMALLEST + "cloudwatch = { period = 5 }")
+    assert "did you mean 'namespace'" in faults(SMALLEST + 'cloudwatch = { namespce = "Shop" }')[0]
+    off = 'cloudwatch = { namespace = "${METRICS:-}" }'
+    assert queue(off).cloudwatch == CloudWatchSettings()
+    assert queue(off, METRICS="Shop").cloudwatch.namespace == "Shop"
+    assert "begin with AWS/" in fault(SMALLEST + 'cloudwatch = { namespace = "AWS/SQS" }')
+    for bad in ('namespace = "a\u00e9"', 'namespace = " a"', 'namespace = "a", deleted = "\u00e9"'):
+        assert "expected up to 255" in fault(SMALLEST + f"cloudwatch = {{ {bad} }}")
+    assert "a word such as" in fault(SMALLEST + 'cloudwatch = { namespace = "a", log_deletes_as = "a b" }')
 
 
 def test_variables_take_the_type_of_their_key() -> None:

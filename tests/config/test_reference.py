@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worker.config.cloudwatch_keys import CLOUDWATCH
 from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.reference import page, summary
 from worker.config.worker_keys import WORKER
-from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import BatchSettings, CloudWatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -19,10 +20,13 @@ def test_the_page_says_what_the_schema_says() -> None:
 
 def test_every_key_fills_a_field_and_every_field_has_a_key() -> None:
     """The schema and the settings cannot drift apart; what is not a key of the file is named here."""
-    made = {Settings: {"config", "paths", "queues", "left_out"}, QueueSettings: {"name", "pause", "retry", "recycle", "batch"}}
+    made = {
+        Settings: {"config", "paths", "queues", "left_out"},
+        QueueSettings: {"name", "pause", "retry", "recycle", "batch", "cloudwatch"},
+    }
     only_keys = {QueueSettings: {"poll_interval"}}
     tables = ((WORKER, Settings), (QUEUE, QueueSettings), (RETRY, RetrySettings), (RECYCLE, RecycleSettings))
-    tables += ((BATCH, BatchSettings),)
+    tables += ((BATCH, BatchSettings), (CLOUDWATCH, CloudWatchSettings))
     for keys, settings in tables:
         filled = {key.setting for key in keys} - only_keys.get(settings, set())
         assert filled == set(settings.__dataclass_fields__) - made.get(settings, set())

@@ -21,6 +21,7 @@ from worker.aws.errors import Refused, failure_of, refuse_what_is_not_json
 from worker.settings import POLL_GRACE, QueueSettings, Settings, in_clear
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_sqs import SQSClient
 
 #: Seconds until a connection, or an answer of a control call, counts as failed: well below any lease margin.
@@ -29,6 +30,8 @@ CONTROL_TIMEOUT = 5.0
 #: botocore's own tries of a control call: none beside ours, which know the lease that a call is about. The mode is
 #: named because its default changed between releases.
 CONTROL_ATTEMPTS = 1
+#: The same of PutMetricData, which nobody waits for.
+METRIC_ATTEMPTS = 2
 
 #: A boto3 client of any service.
 _Client = TypeVar("_Client", bound=Any)
@@ -86,6 +89,25 @@ class Session:
             return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
         except (ClientError, BotoCoreError) as error:
             raise Refused(failure_of(error)) from error
+
+    def metrics(self) -> CloudWatchClient:
+        """For PutMetricData, from any thread: of a session of its own, with the pool's credentials and no role.
+
+        Raises Unusable.
+        """
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=CONTROL_TIMEOUT,
+            retries={"total_max_attempts": METRIC_ATTEMPTS, "mode": "standard"},
+        )
+        try:
+            inner = self._new()
+            credentials = LiveCredentials(lambda: self._new().get_credentials())
+            inner._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way
+            client: Any = self._checked(inner.create_client("cloudwatch", config=config), credentials)
+            return cast("CloudWatchClient", client)
+        except (BotoCoreError, ValueError) as error:
+            raise Unusable(str(error)) from error
 
     def _sqs(self, **options: Any) -> SQSClient:
         config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="worker", **options)

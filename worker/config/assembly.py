@@ -64,7 +64,7 @@ def _queue(name: str, values: Mapping[str, Any]) -> QueueSettings:
         given["pause"] = interval - given["wait"]
     if given.get("url", "").startswith(shapes.SSM):
         given["ssm"] = given.pop("url").removeprefix(shapes.SSM)
-    given |= {inner: values[inner] for inner in ("retry", "recycle", "batch") if inner in values}
+    given |= {inner: values[inner] for inner in ("retry", "recycle", "batch", "cloudwatch") if inner in values}
     return QueueSettings(**{"handler": "", **given}, name=name)
 
 

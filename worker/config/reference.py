@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from worker.config.cloudwatch_keys import CLOUDWATCH
 from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.schema import AnySettings, Key, Type, default
 from worker.config.values import number
 from worker.config.worker_keys import WORKER
-from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import BatchSettings, CloudWatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
 
 _INTRODUCTION = """\
 # Configuration
@@ -177,6 +178,36 @@ as long as it does not touch it. What the import leaves behind is inherited by e
 If a template dies, its handlers go on, and another one imports the application again. A reload (HUP) makes a new one.
 """
 
+_METRICS = """\
+## Metrics of deletes
+
+```toml
+[queues.messages]
+name = "messages.fifo"
+handler = "shop.handlers:save"
+
+[queues.messages.cloudwatch]
+namespace = "MessageStore"
+log_deletes_as = "sqs_delete_message"
+```
+
+Each poller sums its counts up and puts them with one `PutMetricData` a period, from a thread of its own: CloudWatch can
+be slow, refuse or be away without a message noticing. What it did not take is kept for up to an hour, and a warning
+`metrics_not_put` comes at once and then every ten minutes. At the end of a drain the last counts are put, within two
+seconds and the drain's own budget. A poller that is killed loses the counts of its period. The credentials are the
+pool's (a queue's `role_arn` is for the queue) and need `cloudwatch:PutMetricData`; the endpoint is boto3's
+(`AWS_ENDPOINT_URL_CLOUDWATCH`). The dimension `QueueName` is the queue's name in SQS, or the table's where an SSM
+parameter did not tell it.
+
+With `log_deletes_as` standard error also gets, for each message, a line with exactly these keys. `status` is `success`
+or `error`, `trace_id` the root of the message's `AWSTraceHeader`, or else its id. `log_level` applies.
+
+```
+{"trace_id":"1-5759e988-bd862e3fe1be46a994272793","action":"sqs_delete_message","status":"success",
+ "details":{"queue_name":"messages.fifo","message_id":"8d4f..."},"timestamp":"2025-01-01T00:00:00.000Z"}
+```
+"""
+
 _SECTIONS = (
     ("[worker]", "The whole pool. The table may be left out.", WORKER, Settings),
     (
@@ -206,6 +237,13 @@ _SECTIONS = (
         RECYCLE,
         RecycleSettings,
     ),
+    (
+        "[queues.NAME.cloudwatch]",
+        "What the pollers of a queue tell CloudWatch of their deletes, since handlers do not see those. Without the "
+        "table they tell it nothing.",
+        CLOUDWATCH,
+        CloudWatchSettings,
+    ),
 )
 
 
@@ -214,7 +252,7 @@ def page() -> str:
     parts = [_INTRODUCTION]
     for title, text, keys, settings in _SECTIONS:
         parts.append(f"## `{title}`\n\n{text}\n\n{_table(keys, settings)}")
-    return "\n".join([*parts, _AFTER, _MIDDLEWARE, _HOOKS, _PRELOADING])
+    return "\n".join([*parts, _AFTER, _MIDDLEWARE, _HOOKS, _PRELOADING, _METRICS])
 
 
 def summary() -> str:

@@ -10,10 +10,18 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from worker.settings import BatchSettings, QueueSettings, RecycleSettings, RetrySettings, Settings
+from worker.settings import (
+    BatchSettings,
+    CloudWatchSettings,
+    QueueSettings,
+    RecycleSettings,
+    RetrySettings,
+    Settings,
+)
 
 #: The settings that tables become.
-AnySettings = type[Settings] | type[QueueSettings] | type[RetrySettings] | type[RecycleSettings] | type[BatchSettings]
+InnerSettings = type[RetrySettings] | type[RecycleSettings] | type[BatchSettings] | type[CloudWatchSettings]
+AnySettings = type[Settings] | type[QueueSettings] | InnerSettings
 
 
 class Type(Enum):

@@ -14,6 +14,9 @@ _QUEUE_ARN = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,8
 _ARN_EXAMPLE = "arn:aws:sqs:eu-west-1:123456789012:orders-dlq"
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/#: -]{0,254}")
+_LONGEST_METRIC = 255
+_ACTION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 #: What a `url` begins with that is an SSM parameter.
 SSM = "ssm:"
 TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -93,6 +96,29 @@ def pool_name(text: str) -> str:
     if _POOL_NAME.fullmatch(text):
         return ""
     return f"expected up to 64 letters, digits, '.', '-' and '_', got {text!r}"
+
+
+def metric_namespace(text: str) -> str:
+    """A namespace of CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html"""
+    if text.startswith("AWS/"):
+        return f"namespaces that begin with AWS/ are those of AWS services: choose another than {text!r}"
+    if _NAMESPACE.fullmatch(text):
+        return ""
+    return (
+        f"expected up to 255 letters, digits and . - _ / # : or spaces, and a first that is none of them, got {text!r}"
+    )
+
+
+def metric_name(text: str) -> str:
+    """The name of a metric of CloudWatch."""
+    if text.isascii() and text.isprintable() and text.strip() and len(text) <= _LONGEST_METRIC:
+        return ""
+    return f"expected up to {_LONGEST_METRIC} printable ASCII characters, got {text!r}"
+
+
+def log_action(text: str) -> str:
+    """What a line of a log is called."""
+    return "" if _ACTION.fullmatch(text) else f"expected a word such as sqs_delete_message, got {text!r}"
 
 
 def socket_path(text: str) -> str:

@@ -6,23 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worker.config import shapes
+from worker.config.cloudwatch_keys import CLOUDWATCH
 from worker.config.environment import BadReference
 from worker.config.problems import nearest
 from worker.config.queue_keys import BATCH, QUEUE, RECYCLE, RETRY
 from worker.config.report import Report
-from worker.config.schema import Key
+from worker.config.schema import InnerSettings, Key
 from worker.config.values import MISSING, BadValue, convert
-from worker.settings import BatchSettings, RecycleSettings, RetrySettings
+from worker.settings import BatchSettings, CloudWatchSettings, RecycleSettings, RetrySettings
 
 _SOURCES = ("url", "name", "ssm")
 _WHEN = next(key for key in QUEUE if key.name == "when")
 #: What `when` says to leave a table out, beside an empty text.
 _NO = {"off", "no", "false", "0"}
 #: Tables inside a queue's table.
-_TABLES: tuple[tuple[str, Sequence[Key], type[RetrySettings] | type[RecycleSettings] | type[BatchSettings]], ...] = (
+_TABLES: tuple[tuple[str, Sequence[Key], InnerSettings], ...] = (
     ("retry", RETRY, RetrySettings),
     ("recycle", RECYCLE, RecycleSettings),
     ("batch", BATCH, BatchSettings),
+    ("cloudwatch", CLOUDWATCH, CloudWatchSettings),
 )
 _INNER = tuple(name for name, _, _ in _TABLES)
 
@@ -96,6 +98,9 @@ def read_queues(raw: Any, *, environ: Mapping[str, str], report: Report) -> dict
             for inner, keys, kind in _TABLES:
                 read = read_table(table.get(inner, {}), (*path, inner), keys=keys, environ=environ, report=report)
                 values[inner] = kind(**read)
+            if "cloudwatch" in table and "namespace" not in table["cloudwatch"]:
+                text = 'is required, such as namespace = "Shop"'
+                report.add(text, table=(*path, "cloudwatch"), key="namespace")
         found[name] = values
     return found
 

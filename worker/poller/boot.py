@@ -9,6 +9,7 @@ import random
 import select
 import signal
 import socket
+import time
 import traceback
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,18 @@ from worker.policy.health import HINTS
 from worker.policy.ledger import Ledger
 from worker.policy.rules import Rules
 from worker.poller.adoption import adopt
+from worker.poller.bookkeeper import Bookkeeper
 from worker.poller.loop import PollerLoop
 from worker.poller.state import PollerState
 from worker.protocol import ControlFrame
-from worker.settings import QueueSettings, Settings, from_json
+from worker.settings import CloudWatchSettings, QueueSettings, Settings, from_json
 from worker.slots import ChildState, PollerSlot
 from worker.telemetry import Log
 
 if TYPE_CHECKING:
+    from worker.aws.cloudwatch import CloudWatch
     from worker.aws.queues import ResolvedQueue
+    from worker.aws.session import Session
 
 #: A maxReceiveCount below this sends messages to the dead-letter queue that no handler ever started.
 FEWEST_RECEIVES = 3
@@ -38,6 +42,8 @@ FEWEST_RECEIVES = 3
 _ATTEMPTS = 5
 #: Bits of a sequence that count within one epoch.
 _EPOCH_SHIFT = 40
+#: Seconds that the count of a queue that cannot be found may take before the pool ends.
+_LAST_METRIC = 3.0
 #: Kinds that no second try at start-up heals.
 _HOPELESS = {FailureKind.QUEUE_GONE, FailureKind.INVALID, FailureKind.DENIED}
 
@@ -113,6 +119,7 @@ class Boot:
             self._client = client_for(self._session, queue)
         except Unusable as error:
             raise Hopeless(f"queue {queue.name}: {error}") from error
+        self._metrics = _metrics(self._session, queue.cloudwatch)
         log.info("client_chosen", client=self._client.name, why=self._client.why)
 
     def serve(self, slot: PollerSlot, table: LeaseTable) -> int:
@@ -140,6 +147,7 @@ class Boot:
             most_polls=self._client.polls,
             most_calls=self._client.controls,
             cpu=platform.cpu_seconds,
+            book=self._bookkeeper(resolved),
         )
         loop = PollerLoop(state, slot)
         now = state.received_at = platform.now()  # a first long poll that never returns is noticed as well
@@ -158,6 +166,24 @@ class Boot:
             loop.order(frame, now)
         return loop.run()
 
+    def _bookkeeper(self, resolved: ResolvedQueue) -> Bookkeeper | None:
+        asked = self._queue.cloudwatch
+        if self._metrics is None and not asked.log_deletes_as:
+            return None
+        name = resolved.url.rpartition("/")[2]
+        return Bookkeeper(asked, queue_name=name, log=self._log, metrics=self._metrics, wall=time.time)
+
+    def _not_resolved(self, *, hopeless: bool) -> None:
+        """Count it; before an end that is near the count is put, or given up soon."""
+        if self._metrics is None:
+            return
+        queue = self._queue
+        name = queue.queue_name or queue.url.rpartition("/")[2] or queue.name
+        self._metrics.put({queue.cloudwatch.not_resolved: 1}, name)
+        if hopeless and (not self._metrics.flush(_LAST_METRIC) or self._metrics.failure()):
+            why = str(self._metrics.failure() or f"no answer within {_LAST_METRIC:g} s")
+            self._log.warning("metrics_not_put", namespace=queue.cloudwatch.namespace, why=why)
+
     def _resolve(self, slot: PollerSlot) -> ResolvedQueue:
         """The queue as AWS knows it; a successor is told by the supervisor. Tries again while that may help."""
         from worker.aws.queues import ResolvedQueue, Unresolved, resolve
@@ -169,6 +195,7 @@ class Boot:
             try:
                 return resolve(self._session, self._client.ask, self._queue)
             except Unresolved as error:
+                self._not_resolved(hopeless=error.failure.kind in _HOPELESS)
                 if error.failure.kind in _HOPELESS:
                     raise Hopeless(str(error)) from error
                 kind, now = error.failure.kind, platform.now()
@@ -187,6 +214,14 @@ class Boot:
             self._early += _wait_for_frames(self._control, seconds=seconds)
             if any(frame.kind == ControlFrame.DRAIN for frame in self._early):
                 raise DrainedEarly
+
+
+def _metrics(session: Session, asked: CloudWatchSettings) -> CloudWatch | None:
+    if not asked.namespace:
+        return None
+    from worker.aws.cloudwatch import CloudWatch
+
+    return CloudWatch(session.metrics, asked.namespace, wall=time.time)
 
 
 def _wait_for_frames(control: Channel, *, seconds: float | None = None) -> list[Frame]:

@@ -70,6 +70,7 @@ class PollerLoop:
             self.receiver.step(now, target=self.dispatcher.target()),
             self.lookout.step(now),
             self.stopping.step(now),
+            state.book.step(now) if state.book is not None else float("inf"),
             state.sqs.due(now),  # after the actors, who may have sent something
         )
         self._tell_log()

@@ -11,6 +11,7 @@ from worker.policy.delivery import Action, Delivery, State
 from worker.policy.failures import Failure, FailureKind
 from worker.policy.health import Gate
 from worker.policy.requests import BATCH, BATCH_BYTES, Answer, Delete, Hide, Outgoing, Request, Send
+from worker.poller.bookkeeper import Bookkeeper
 from worker.poller.state import PollerState
 
 #: Seconds a settlement may wait for others of its kind: at load a batch is full long before. A delete is waited for by
@@ -100,6 +101,8 @@ class Settler:
             return
         entries = answer.entries or (whole,) * len(batch.deliveries)
         for delivery, failure in zip(batch.deliveries, entries, strict=True):
+            if batch.action is Action.DELETE and state.book is not None:
+                _tell(state.book, delivery, failure)
             if failure is None:
                 ledger.confirmed(delivery, now=now)
             else:
@@ -120,6 +123,9 @@ class Settler:
         if _final(whole, request):
             return False
         self._gates[batch.action].failed(now=now, chance=state.chance())
+        if batch.action is Action.DELETE and state.book is not None:
+            for delivery in batch.deliveries:
+                state.book.not_deleted(delivery, whole)
         if batch.action is Action.HIDE and whole.kind is FailureKind.DENIED:
             self._denied(now)
         for delivery in batch.deliveries:
@@ -129,6 +135,14 @@ class Settler:
             elif delivery.seq in state.ledger.deliveries:
                 state.ledger.enqueue(delivery)
         return True
+
+
+def _tell(book: Bookkeeper, delivery: Delivery, failure: Failure | None) -> None:
+    """A delete after the lease's end says nothing: SQS confirms it whether the message was there or not."""
+    if failure is not None:
+        book.not_deleted(delivery, failure)
+    elif not delivery.lost and delivery.state is State.SETTLING:
+        book.deleted(delivery)
 
 
 def ledger_wait(state: PollerState, now: float) -> float:

@@ -11,6 +11,7 @@ from worker.policy.health import Health
 from worker.policy.ledger import Ledger
 from worker.policy.pace import Pace
 from worker.policy.requests import Sqs
+from worker.poller.bookkeeper import Bookkeeper
 from worker.settings import QueueSettings
 from worker.telemetry import COUNTERS, Log
 
@@ -34,6 +35,7 @@ class PollerState:
     most_polls: int = 64  #: receives on their way at most, whatever the queue's settings allow: what the client can do
     most_calls: int = 8  #: the same of settlement calls
     cpu: Callable[[], float] = field(default=lambda: 0.0)  #: seconds of CPU that the process has used
+    book: Bookkeeper | None = None  #: where the queue's table asks for metrics or lines of deletes
     paused: bool = False
     draining: bool = False
     release_from: float = 0.0  #: while long polls are on their way, nothing is released before

@@ -60,6 +60,8 @@ class Stopping:
         state = self._state
         held, polls = len(state.ledger.deliveries), state.sqs.receiving
         if not held and not polls and not state.sqs.settling:
+            if state.book is not None and (wait := state.book.last(now, self._deadline)):
+                return wait
             self._finish(0, unconfirmed=0)
         elif now >= self._deadline:
             self._finish(os.EX_TEMPFAIL, unconfirmed=held + polls)

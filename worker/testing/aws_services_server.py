@@ -26,7 +26,7 @@ def main() -> int:
         platform.die_with_parent(parent)
     os.environ["MOTO_ACCOUNT_ID"] = _ACCOUNT  # read when moto is imported
     try:
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
     except ImportError as error:
         sys.stderr.write(f"moto is not installed ({error}): pip install 'worker[demo]'\n")

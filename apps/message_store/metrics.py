@@ -1,0 +1,106 @@
+"""Handler process: counts what handlers do, and puts the sums to CloudWatch from a thread of its own.
+
+No message waits for CloudWatch: a handler function adds one to a number. What was not taken is put with the next sums.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+#: Seconds in which counts gather where the last sums are a period ago.
+_GATHER = 1.0
+
+
+class Metrics:
+    """The counts of one process, by the names of their metrics."""
+
+    def __init__(
+        self,
+        namespace: str,
+        queue_name: str,
+        *,
+        period: float,
+        make_client: Callable[[], CloudWatchClient],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._namespace = namespace
+        self._queue_name = queue_name
+        self._period = period  #: seconds between two puts, at least
+        self._make_client = make_client  #: called in the thread, once
+        self._failed = failed  #: told, in the thread, what a put failed with
+        self._counts: Counter[str] = Counter()
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._last = float("-inf")
+        self._tries = 0
+        self._hurry = False
+
+    def add(self, name: str) -> None:
+        """Count one."""
+        with self._change:
+            self._counts[name] += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        """Put what is counted now; False if that failed, or took longer than `seconds`."""
+        with self._change:
+            if not self._counts:
+                return True
+            self._hurry = True
+            tries = self._tries
+            self._change.notify_all()
+            self._change.wait_for(lambda: self._tries > tries, seconds)
+            return not self._counts
+
+    def _serve(self) -> None:
+        client: CloudWatchClient | None = None
+        while True:
+            counts = self._due()
+            try:
+                client = client or self._make_client()
+                self._put(client, counts)
+            except (ClientError, BotoCoreError, ValueError) as error:
+                self._failed(error)
+                with self._change:
+                    self._counts.update(counts)
+            with self._change:
+                self._last = time.monotonic()
+                self._tries += 1
+                self._change.notify_all()
+
+    def _due(self) -> Counter[str]:
+        """Waits till there are counts and it is time for them; takes them."""
+        with self._change:
+            self._change.wait_for(lambda: self._counts)
+            due = max(time.monotonic() + _GATHER, self._last + self._period)
+            while (left := due - time.monotonic()) > 0 and not self._hurry:
+                self._change.wait(left)
+            self._hurry = False
+            counts, self._counts = self._counts, Counter()
+            return counts
+
+    def _put(self, client: CloudWatchClient, counts: Counter[str]) -> None:
+        client.put_metric_data(
+            Namespace=self._namespace,
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": "QueueName", "Value": self._queue_name}],
+                    "Value": count,
+                    "Unit": "Count",
+                }
+                for name, count in counts.items()
+            ],
+        )
