@@ -38,7 +38,10 @@ class Addresses:
         if self._thread is None or not self._thread.is_alive():
             # A daemon of its own: a name server that never answers must not keep the process from ending.
             self._thread = threading.Thread(target=self._look_up, name="addresses", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:  # the interpreter ends and takes no more threads: a producer sends what is left
+                self._look_up()
         return None
 
     def took(self, address: Address) -> None:

@@ -34,8 +34,8 @@ class Calls:
         self._receive_client = receiving
         self._control_client = controlling
         self._ask = asking(controlling)
-        self._receives: SimpleQueue[tuple[Receive, object]] = SimpleQueue()
-        self._controls: SimpleQueue[tuple[Request, object]] = SimpleQueue()
+        self._receives: SimpleQueue[tuple[Receive, object] | None] = SimpleQueue()
+        self._controls: SimpleQueue[tuple[Request, object] | None] = SimpleQueue()
         self._urls: dict[str, str] = {}
         self._answers: deque[Answer] = deque()
         self._readable, self._wake = os.pipe()
@@ -86,6 +86,17 @@ class Calls:
             self._replace_stuck()
         return found
 
+    def close(self) -> None:
+        """End the threads that wait for a call. For producers and tests: a poller's end does it as well."""
+        for _ in range(self._threads["receive"]):
+            self._receives.put(None)
+        for _ in range(self._threads["control"]):
+            self._controls.put(None)
+        self._deadlines.close()
+        if not self.receiving and not self.settling:  # else a thread may still tell of an answer
+            os.close(self._readable)
+            os.close(self._wake)
+
     def _replace_stuck(self) -> None:
         """What waits in a queue was to be served by threads that are stuck now, and nobody may ever ask again."""
         while self._stuck:
@@ -105,7 +116,9 @@ class Calls:
 
     def _serve_receives(self) -> None:
         while True:
-            request, token = self._receives.get()
+            if (asked := self._receives.get()) is None:
+                return
+            request, token = asked
             call = Call(request, token, request.wait + POLL_GRACE + CONNECT_TIMEOUT)
             sent_at = call.sent_at
             self._deadlines.begin(call)
@@ -121,7 +134,9 @@ class Calls:
 
     def _serve_controls(self) -> None:
         while True:
-            request, token = self._controls.get()
+            if (asked := self._controls.get()) is None:
+                return
+            request, token = asked
             call = Call(request, token, CONTROL_TIMEOUT + CONNECT_TIMEOUT)
             sent_at = call.sent_at
             self._deadlines.begin(call)

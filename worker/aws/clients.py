@@ -11,6 +11,8 @@ from worker.settings import QueueSettings
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+    from worker.aws.calls import Calls
+
 
 class Client(Protocol):
     """Speaks with the SQS of one queue."""
@@ -68,6 +70,7 @@ class Boto3Client:
         self.polls, self.controls = polls, controls
         self._controlling = session.controlling(controls)
         self._receiving: SQSClient | None = None
+        self._calls: Calls | None = None
         self.ask = asking(self._controlling)
         self.why = why
 
@@ -76,10 +79,16 @@ class Boto3Client:
         from worker.aws.calls import Calls
 
         receiving = self._receiving = self._session.receiving(self.polls)
-        return Calls(url, receiving=receiving, controlling=self._controlling, polls=self.polls, controls=self.controls)
+        self._calls = Calls(
+            url, receiving=receiving, controlling=self._controlling, polls=self.polls, controls=self.controls
+        )
+        return self._calls
 
     def close(self) -> None:
-        """Close the connections that no call is on."""
+        """End the threads, and close the connections, that no call is on."""
+        if self._calls is not None:
+            self._calls.close()
+            self._calls = None
         self._controlling.close()
         if self._receiving is not None:
             self._receiving.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -41,6 +40,7 @@ class Deadlines:
         self._open: dict[int, Call] = {}
         self._numbers = itertools.count(1)
         self._watching = False
+        self._closed = threading.Event()
 
     def begin(self, call: Call) -> None:
         """It is about to be sent."""
@@ -54,12 +54,16 @@ class Deadlines:
         """It is answered; False if it was given up before, and the answer is nobody's any more."""
         return self._open.pop(call.number, None) is not None  # one step: of two threads one gets it
 
+    def close(self) -> None:
+        """End the thread; what is open is not given up any more."""
+        self._closed.set()
+
     def _watch(self) -> None:
-        while True:
+        while not self._closed.is_set():
             now = platform.now()
             for call in list(self._open.values()):
                 if call.deadline <= now and self.finish(call):
                     self._give_up(call)
             soonest = min((call.deadline for call in list(self._open.values())), default=float("inf"))
             # No call that begins meanwhile can be due before this sleep is over.
-            time.sleep(max(0.0, min(soonest - platform.now(), self._shortest)))
+            self._closed.wait(max(0.0, min(soonest - platform.now(), self._shortest)))

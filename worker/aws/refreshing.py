@@ -57,7 +57,11 @@ class Refreshing:
         if not self._looking:
             self._looking = True
             # Daemons: a metadata service that hangs must not keep the process from ending.
-            threading.Thread(target=self._fetch, name="credentials", daemon=True).start()
+            thread = threading.Thread(target=self._fetch, name="credentials", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter ends and takes no more threads: a producer sends what is left
+                self._fetch()
 
     def _fetch(self) -> None:
         seconds = _AGAIN

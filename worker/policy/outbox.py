@@ -83,8 +83,10 @@ class Outbox:
 
     def next(self, now: float) -> list[Parcel]:
         """The next batch, which is then on its way; nothing if there is none yet."""
+        rested = []
         while self._resting and self._resting[0][0] <= now:
-            self._line.appendleft(heapq.heappop(self._resting)[2])
+            rested.append(heapq.heappop(self._resting)[2])
+        self._line.extendleft(reversed(rested))
         while self._line and self._line[0].gone:
             self._advance(self._line.popleft())
         if not self._line or now < self._rests_until:

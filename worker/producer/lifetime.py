@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import weakref
 from typing import Protocol
 
 
@@ -13,7 +12,8 @@ class _Engine(Protocol):
     def after_fork(self) -> None: ...
 
 
-_watched: weakref.WeakSet[_Engine] = weakref.WeakSet()
+#: Held on to until they are closed: a program may drop its producer with messages in it.
+_watched: set[_Engine] = set()
 _hooked = False
 
 
@@ -26,6 +26,11 @@ def watch(engine: _Engine) -> None:
         atexit.register(_close_all)
         os.register_at_fork(after_in_child=_after_fork)
     _watched.add(engine)
+
+
+def forget(engine: _Engine) -> None:
+    """It is closed."""
+    _watched.discard(engine)
 
 
 def _close_all() -> None:

@@ -7,16 +7,18 @@ import os
 import selectors
 import threading
 from concurrent.futures import Future, wait
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from worker import platform
-from worker.aws.clients import Client
 from worker.policy.failures import Failure, FailureKind
 from worker.policy.outbox import Outbox
 from worker.policy.parcel import Parcel, Verdict
 from worker.policy.requests import Answer, Send
 from worker.producer.intake import Intake
 from worker.producer.sending import SendError
+
+if TYPE_CHECKING:
+    from worker.aws.clients import Client  # whose room brings botocore, and a program may fork before it sends
 
 _log = logging.getLogger("worker.producer")
 #: Seconds between two warnings that sending fails: what fails now and then would fill a log.

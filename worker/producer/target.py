@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 #: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
+_URL = re.compile(r"https?://[^\s/]+/\S+")
 _ARN = re.compile(r"arn:[a-z0-9-]+:sqs:([a-z0-9-]+):\d+:(.+)")
 _CLIENTS = ("auto", "lean", "boto3")
 #: Seconds in which a FIFO queue knows a deduplication id; a request may take some of them on its way.
@@ -38,9 +39,7 @@ class Target:
 
     def __post_init__(self) -> None:
         queue = self.queue
-        url = isinstance(queue, str) and re.fullmatch(r"https?://[^\s/]+/\S+", queue)
-        arn = isinstance(queue, str) and _ARN.fullmatch(queue)
-        if not url and not _NAME.fullmatch(arn[2] if arn else str(queue)):
+        if not isinstance(queue, str) or not _is_queue(queue):
             raise ValueError(f"Producer({queue!r}): a queue's URL, ARN or name is needed")
         if not 0 <= self.linger <= self.timeout:  # NaN is refused as well, here and below
             raise ValueError(f"Producer(linger={self.linger!r}): seconds from 0 to timeout ({self.timeout!r})")
@@ -87,3 +86,10 @@ class Target:
             return client_for(Session(settings, queue), queue)
         except Unusable as error:
             raise SendError(self.queue, "Unusable", str(error)) from error
+
+
+def _is_queue(text: str) -> bool:
+    if _URL.fullmatch(text):
+        return True
+    arn = _ARN.fullmatch(text)
+    return bool(_NAME.fullmatch(arn[2] if arn else text))

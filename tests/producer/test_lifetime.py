@@ -1,0 +1,154 @@
+"""Test process: exit, forks, signals and imports of real programs that send; see worker/producer/lifetime.py."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import eventually
+from tests.producer.conftest import Queue
+
+Faults = Callable[..., None]
+
+#: A parent sends, forks with messages on their way, and sends on, as the child does.
+_FORKS = """
+import os, sys, threading
+from worker import Producer, SendError
+
+producer = Producer(sys.argv[1], linger=30.0)
+sent = [producer.send(f"before {number}") for number in range(3)]
+child = os.fork()
+if child == 0:
+    for future in sent:
+        try:
+            future.result(20)
+        except SendError as error:
+            assert error.code == "Forked" and error.maybe_sent, error
+        else:
+            os._exit(3)
+    assert producer.send_many([]) .failed == []
+    mine = producer.send("child")
+    producer.close()
+    mine.result(0)
+    os._exit(0)
+mine = producer.send("parent")
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+producer.flush()
+for future in (*sent, mine):
+    future.result(0)
+assert producer.send_many([__import__("worker").Sending("after")]).failed == []
+"""
+
+
+def run(source: str, *arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """A program to its end."""
+    command = [sys.executable, "-X", "dev", "-c", source, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_what_is_left_is_sent_at_exit(queue: Queue) -> None:
+    """A program may end right after its first send, and a thread of it may send on after the main one has ended."""
+    source = """
+import sys, threading, time
+from worker import Producer
+producer = Producer(sys.argv[1], linger=30.0)
+producer.send("main")
+def late():
+    threading.main_thread().join()
+    producer.send("late")
+threading.Thread(target=late).start()
+"""
+    done = run(source, queue.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(queue.bodies()) == ["late", "main"]
+
+
+def test_what_cannot_be_sent_at_exit_is_told(queue: Queue, faults: Faults) -> None:
+    """Nobody looks at the future any more: standard error has a line, and the program ends."""
+    faults("throttle")
+    done = run('import sys, worker; worker.Producer(sys.argv[1], timeout=0.2).send("a")', queue.url)
+    assert done.returncode == 0
+    assert f"queue {queue.url}: 1 messages given up: RequestThrottled" in done.stderr
+
+
+@pytest.mark.parametrize("client", ["lean", "boto3"])
+def test_a_forked_child_sends_for_itself(queue: Queue, client: str) -> None:
+    """The parent goes on undisturbed; its messages are sent once, by it, and the child's copies of futures say so."""
+    done = run(_FORKS.replace("linger=30.0", f"linger=30.0, client={client!r}"), queue.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(queue.bodies()) == ["after", "before 0", "before 1", "before 2", "child", "parent"]
+
+
+def test_a_producer_made_before_forks_works_in_each(queue: Queue) -> None:
+    """Made at import, as in a template: no thread and no botocore before the first send."""
+    source = """
+import os, sys, threading
+from worker import AsyncProducer, Producer
+producer = Producer(sys.argv[1])
+other = AsyncProducer(sys.argv[1])
+assert threading.active_count() == 1
+assert "botocore" not in sys.modules
+for number in range(3):
+    if os.fork() == 0:
+        producer.send(f"child {number}").result(20)
+        os._exit(0)
+for _ in range(3):
+    assert os.wait()[1] == 0
+"""
+    done = run(source, queue.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(queue.bodies()) == ["child 0", "child 1", "child 2"]
+
+
+def test_ctrl_c_ends_a_send_that_waits_for_room(queue: Queue, faults: Faults, sqs_server: Any) -> None:
+    """KeyboardInterrupt is raised in it, and its message is not taken; what was taken before is sent at exit."""
+    source = """
+import sys
+from worker import Producer
+producer = Producer(sys.argv[1], max_buffer=1)
+producer.send("taken")
+print("full", flush=True)
+producer.send("waits")
+"""
+    faults("throttle")
+    command = [sys.executable, "-c", source, queue.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "full\n"
+        eventually(lambda: _waits_in(program.pid))
+        program.send_signal(signal.SIGINT)
+        sqs_server.clear_faults()
+        _, said = program.communicate(timeout=30)
+    assert program.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in said
+    assert queue.bodies() == ["taken"]
+
+
+def _waits_in(pid: int) -> bool:
+    """Whether the main thread of a process sleeps in the kernel."""
+    with open(f"/proc/{pid}/task/{pid}/stat") as stat:  # noqa: PTH123 - one read of a file of the kernel's
+        return stat.read().rpartition(")")[2].split()[0] == "S"
+
+
+def test_importing_worker_stays_light() -> None:
+    """Handlers import it: no botocore, no asyncio, no policies; the names are there when asked for."""
+    source = """
+import sys
+import worker
+heavy = {"botocore", "boto3", "httptools", "asyncio", "concurrent.futures", "worker.policy", "worker.producer"}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+from worker import Sending, SendError, SendResult
+assert not (heavy - {"worker.producer"}) & sys.modules.keys()
+assert worker.Producer.__name__ == "Producer" and worker.AsyncProducer.__name__ == "AsyncProducer"
+assert not {"botocore", "boto3", "httptools"} & sys.modules.keys()
+assert set(worker.__all__) <= {*dir(worker), *worker.__all__}
+assert all(hasattr(worker, name) for name in worker.__all__)
+assert not hasattr(worker, "Produce")
+"""
+    done = run(source)
+    assert (done.returncode, done.stderr) == (0, "")
