@@ -112,7 +112,7 @@ def _answer(order: _Order, result: SendResult) -> dict[str, str]:
         raise SendFailed(order.batch_id, unsent, f"{code}: {reason}")
     recipients = sum(len(chunk.recipients) for chunk in order.chunks)
     environment.LOG.debug(
-        "batch %s: %d messages for %d recipients to %s",
+        "batch %s: messages %d, recipients %d, queue %s",
         order.batch_id,
         len(order.chunks),
         recipients,

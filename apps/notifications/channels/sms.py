@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from apps.notifications.answers import Answer, Delivered, Later, Refused
 from apps.notifications.channels.channel import Delivery
@@ -30,7 +30,7 @@ class Sms:
         self._sns = sns
 
     def deliver(self, delivery: Delivery) -> Answer:
-        """Errors about the number or the text: never; all other errors, also a missing permission: later."""
+        """Errors about the number or the text: never; all others, a missing permission and no answer too: later."""
         phone = delivery.text("phone")
         if not phone:
             return Refused("no phone")
@@ -39,6 +39,8 @@ class Sms:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             return Refused(f"SNS said {code}") if code in _NEVER else Later(f"SNS said {code}")
+        except BotoCoreError as error:
+            return Later(f"SNS did not answer: {type(error).__name__}")
         return Delivered()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -43,8 +44,8 @@ class Reply:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A sender that does not wait any longer hangs up: no fault."""
-        if not isinstance(sys.exception(), ConnectionError):
+        """A sender that does not wait any longer hangs up, and one that does not trust us: no fault."""
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
@@ -60,6 +61,10 @@ class Receiver:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Speak TLS; a connection shakes hands in its own thread, when it is first read."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
 
     def start(self) -> None:
         self._thread.start()

@@ -206,6 +206,16 @@ def test_sms_goes_through_sns(monkeypatch: pytest.MonkeyPatch, table: Any, aws_s
     assert set(rows(table)) == {"a"}
 
 
+def test_sns_out_of_reach_is_later(monkeypatch: pytest.MonkeyPatch, table: Any) -> None:
+    """Three are tried, and the reason says what it is."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:1")
+    deliver = imported(monkeypatch, SMS="sns").deliver
+    recipients = [{"id": str(number), "phone": "+819012345678"} for number in range(5)]
+    outcome = run_inline(deliver, body("x", channel="sms") | {"recipients": recipients})
+    assert outcome.kind is Kind.RETRY
+    assert outcome.reason == "SNS did not answer: EndpointConnectionError (recipients 0, 1, 2); 2 not tried"
+
+
 def test_debug_tells_of_deliveries_without_content_or_address(
     monkeypatch: pytest.MonkeyPatch, table: Any, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

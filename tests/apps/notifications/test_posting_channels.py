@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 import uuid
 from collections.abc import Iterator
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
+import trustme
 
 from apps.notifications.answers import Delivered, Later, Refused
 from apps.notifications.channels import posting
@@ -167,6 +170,25 @@ def test_an_answer_counts_though_its_body_does_not_end(receiver: Receiver, monke
     for body, length in ((b"x", "1000"), (b"x" * 1_000_000, "1000000")):
         receiver.reply = lambda _, body=body, length=length: Reply(200, {"Content-Length": length}, body)  # type: ignore[misc]  # defaults that bind
         assert hook.deliver(delivery()) == Delivered()
+
+
+def test_only_a_trusted_certificate_gets_a_notification(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an unknown authority: later, and nothing was posted; SSL_CERT_FILE makes it known."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    receiver.encrypt(context)
+    url = receiver.url.replace("http:", "https:")
+    assert configured({"WEBHOOK_URL": url})["webhook"].deliver(delivery()) == Later(
+        "the webhook did not answer: SSLError"
+    )
+    assert receiver.requests == []
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert configured({"WEBHOOK_URL": url})["webhook"].deliver(delivery()) == Delivered()
+    assert len(receiver.requests) == 1
 
 
 def test_connections_are_kept(receiver: Receiver) -> None:

@@ -214,6 +214,21 @@ def test_the_endpoint_must_be_https_or_this_machine(sqs: Any, send: Send, monkey
         send(content="hello", channel="webhook", recipients=people(1))
 
 
+def test_debug_tells_of_what_is_queued_without_content_or_address(
+    sqs: Any, send: Send, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With DEBUG=1, by batch id; without it nothing."""
+    monkeypatch.setattr("apps.notifications.environment.LOG.level", 0)
+    monkeypatch.setenv("DEBUG", "")
+    send(content="secret", channel="email", recipients=people(3))
+    assert [record for record in caplog.records if record.name == "apps.notifications"] == []
+    monkeypatch.setenv("DEBUG", "1")
+    with caplog.at_level("DEBUG", "apps.notifications"):
+        batch_id = send(content="secret", channel="email", recipients=people(3))["batch_id"]
+    told = [record.getMessage() for record in caplog.records if record.name == "apps.notifications"]
+    assert told == [f"batch {batch_id}: messages 1, recipients 3, queue {url(sqs, 'send-queue')}"]
+
+
 def test_many_loops_and_threads_may_send(sqs: Any) -> None:
     """Loops one after the other, loops at once in threads, and calls at once in one loop: every message arrives."""
 
