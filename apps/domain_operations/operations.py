@@ -99,7 +99,11 @@ class Operations:
                 return judgement, row
             if judgement is Verdict.GO:
                 with suppress(Overtaken):  # another message was faster: look again
-                    return judgement, self.table.write(claimed(row, change, owner=owner, now=now))
+                    row = self.table.write(claimed(row, change, owner=owner, now=now))
+                    # DynamoDB has one winner. moto checks and writes in two steps, and tells two that they won: the
+                    # first of them finds the other's name here.
+                    if self.table.read(change.domain).claimed_by == owner:
+                        return judgement, row
             if now >= end:
                 raise Busy(max(1.0, (row.claimed_until or now) - now))
             self.sleep(_LOOK * random.random())  # noqa: S311 - spreads those who wait, hides nothing
