@@ -54,6 +54,10 @@ def findings(rows: Sequence[Row]) -> list[Finding]:
         ),
         _scaling(rows),
         _least("50 ms waits, one process, messages/s", rows, "io_bound", figure="rate", limit=10_000, variant="1,000"),
+        _most("CPU µs per message sent by a Producer, 0 ms", rows, "producer", figure="cpu_us", limit=40.0),
+        _least(
+            "one Producer at 10 ms a call, messages/s", rows, "producer", figure="rate", limit=10_000, latency=0.010
+        ),
         _most("receive returned to start, p50 ms", rows, "latency", figure="start_p50_ms", limit=1.0),
         _most("receive returned to start, p99 ms", rows, "latency", figure="start_p99_ms", limit=5.0),
         _most("calls per message at load", rows, "throughput", figure="calls", limit=0.21),

@@ -49,7 +49,11 @@ def test_the_rules_look_at_the_whole_project(project: Tree) -> None:
 
 
 GOOD = {
-    "worker/__init__.py": '"""The pool."""\nfrom worker.message import Message\n__all__ = ["Message"]\n',
+    "worker/__init__.py": '"""The pool."""\nfrom typing import TYPE_CHECKING\nfrom worker.message import Message\n'
+    '__all__ = ["Message"]\nif TYPE_CHECKING:\n    from worker.producer import sending\n'
+    "def __getattr__(name):\n    from worker.producer import sending\n    return sending\n",
+    "worker/producer/__init__.py": '"""Producer process: all."""\n',
+    "worker/producer/sending.py": '"""Producer process: sending."""\nfrom worker.message import Message\n',
     "worker/message.py": '"""Every process: messages."""\n',
     "worker/settings.py": '"""Every process: settings."""\n',
     "worker/channel.py": '"""Every process: the stream."""\n',
@@ -96,6 +100,8 @@ POLLER, POLICY = "worker/poller/loop.py", "worker/policy/ledger.py"
         ),
         (imports_run_down, POLLER, "from worker.testing import run_inline\n"),
         (imports_run_down, POLLER, "from ..supervisor import loop\n"),
+        (imports_run_down, "worker/__init__.py", "def __getattr__(name):\n    import worker.poller\n"),
+        (imports_run_down, "worker/__init__.py", "import worker.producer\n"),
         (imports_run_down, "worker/surprise.py", '"""Every process: x."""\nimport worker.message\n'),
         (strangers_never_meet, "worker/handler/run.py", "import worker.aws.session\n"),
         (strangers_never_meet, "worker/supervisor/loop.py", "from worker import aws\nfrom worker.aws import session\n"),

@@ -66,7 +66,7 @@ def alert(letter: Letter | None, *, body: bytes, at: str, crash: str | None) -> 
     """Subject and Message for SNS. The message is ASCII; a body that makes it too long is cut, and says so."""
     error = REASON
     if letter is None:
-        error += ": its body names no image, so no row was marked; it is kept here only"
+        error += ": its body names no image, so no row was marked, and it is nowhere but here"
     if crash is not None:
         error += f": it killed the handler processes that ran it: {crash}"
     image_id = "unknown" if letter is None else _UNPRINTABLE.sub("?", letter.image_id)

@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 
 import boto3
 
+from apps.image_pipeline.provision import make_bucket, make_state_machine, make_table, make_topic
 from worker import Producer
 from worker.testing.demonstration import Demonstration, DemonstrationQueue
 
@@ -43,20 +44,12 @@ def environment(urls: Mapping[str, str]) -> dict[str, str]:
 
 def prepare() -> None:
     """Bucket, table, state machine and topic; and a queue that subscribes to it, in moto's own SQS, for counting."""
-    boto3.client("s3").create_bucket(Bucket=_BUCKET)
-    boto3.client("dynamodb").create_table(
-        TableName=_TABLE,
-        KeySchema=[{"AttributeName": "imageId", "KeyType": "HASH"}, {"AttributeName": "userId", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("imageId", "userId")],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    definition = json.dumps({"StartAt": "Resize", "States": {"Resize": {"Type": "Pass", "End": True}}})
-    role = f"arn:aws:iam::{_ACCOUNT}:role/{_NAME}"
-    boto3.client("stepfunctions").create_state_machine(name=_NAME, definition=definition, roleArn=role)
-    sns = boto3.client("sns")
-    sns.create_topic(Name=_NAME)
+    make_bucket(_BUCKET)
+    make_table(_TABLE)
+    make_state_machine(_NAME)
+    make_topic(_NAME)
     boto3.client("sqs", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).create_queue(QueueName=_NAME)
-    sns.subscribe(TopicArn=_TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{_NAME}")
+    boto3.client("sns").subscribe(TopicArn=_TOPIC, Protocol="sqs", Endpoint=f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{_NAME}")
 
 
 def send(count: int) -> int:

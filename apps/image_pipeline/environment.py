@@ -6,7 +6,7 @@ import os
 
 
 def need(name: str, what: str) -> str:
-    """The variable's value. Raises RuntimeError, which keeps a handler process from starting, and says what it is for."""
+    """The variable's value. Raises RuntimeError, with what it is for: a handler process does not start without."""
     value = os.environ.get(name, "").strip()
     if not value:
         raise RuntimeError(f"environment variable {name} is not set (or empty): {what}")

@@ -1,4 +1,4 @@
-"""Command line: `python -m apps.image_pipeline.metrics [--json]`: what CloudWatch knows of SQS_QUEUE_NAME's last hour."""
+"""Command line: `python -m apps.image_pipeline.metrics [--json]`: the last hour of SQS_QUEUE_NAME in CloudWatch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handler process: a request starts an execution of the state machine, and its image's row says so. As a Lambda as well.
+"""Handler process: a request starts an execution of the state machine, and its image gets a row. As a Lambda too.
 
 The execution comes first, the row second. Whatever dies in between, the message comes again, finds the execution by its
 name and writes the row. An execution may be over before its row is written: the row of a version that is `completed` or

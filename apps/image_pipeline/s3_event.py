@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectRequestTypeDef
 
 SQS_QUEUE_URL = need("SQS_QUEUE_URL", "the queue that requests are sent to")
+if SQS_QUEUE_URL.endswith(".fifo"):
+    raise RuntimeError("SQS_QUEUE_URL is a FIFO queue: requests have no order, so it has to be a standard one")
 #: Seconds that a request may take to be sent, its retries included; handler_timeout in worker.toml is longer.
 _PATIENCE = 20.0
 #: Reasons that an error names: an event of many bad keys must not fill the log.
@@ -39,23 +41,23 @@ _making = threading.Lock()
 
 def handle(message: Message) -> None:
     """An S3 event, also in an SNS notification. s3:TestEvent has no records, and is acked."""
-    _send(s3_records(message))
+    _send(s3_records(message), message=message.id)
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Of an event source mapping of S3_EVENT_QUEUE_URL, with ReportBatchItemFailures; or called by S3 itself.
 
     `{"statusCode": 200, "body": '{"message", "processedCount"}'}`; processedCount counts images. Called through SQS,
-    the answer has `batchItemFailures` too, and statusCode is 207 if there are any. Called by S3, a failed record raises,
-    so that Lambda tries the event again and then moves it to the function's dead-letter queue or destination.
+    the answer has `batchItemFailures` too, and statusCode is 207 if there are any. Called by S3, a failed record
+    raises: Lambda tries the event again, and then moves it to the function's dead-letter queue or destination.
     """
     if not _is_of_sqs(event):
-        return _answer(_send(s3_records(event)))
+        return _answer(_send(s3_records(event), message=None))
     sent = 0
 
     def counted(message: Message) -> None:
         nonlocal sent
-        sent += _send(s3_records(message))
+        sent += _send(s3_records(message), message=message.id)
 
     failures = entry_point(counted)(event, context)["batchItemFailures"]
     return _answer(sent, failed=len(failures)) | {"batchItemFailures": failures}
@@ -69,8 +71,11 @@ def close() -> None:
             _made.cache_clear()
 
 
-def _send(records: Sequence[S3Record]) -> int:
-    """Sends a request for each record, and waits until all are confirmed; how many they were. Raises Reject."""
+def _send(records: Sequence[S3Record], *, message: str | None) -> int:
+    """Sends a request for each record, and waits until all are confirmed; how many they were. Raises Reject.
+
+    `message` is the id of the message that they came in, for the log.
+    """
     futures, bad = [], []
     for record in records:
         try:
@@ -78,7 +83,7 @@ def _send(records: Sequence[S3Record]) -> int:
         except BadUpload as error:
             bad.append(str(error))
             continue
-        body, attributes = request_of(record, _metadata(record))
+        body, attributes = request_of(record, _metadata(record, message=message))
         futures.append(_producer().send(body, attributes=attributes))
     for future in futures:
         future.result()  # not sent: raises, which is a retry of the event
@@ -94,7 +99,7 @@ def _reason(bad: Sequence[str], *, of: int) -> str:
     return f"{len(bad)} of {of} records are no uploaded images: {'; '.join(bad[:_TOLD])}{more}"
 
 
-def _metadata(record: S3Record) -> dict[str, str] | None:
+def _metadata(record: S3Record, *, message: str | None) -> dict[str, str] | None:
     """The user's metadata of this version of the object; None if S3 does not give it: the request goes without."""
     asked: HeadObjectRequestTypeDef = {"Bucket": record.bucket, "Key": record.key}
     if record.version_id:
@@ -102,7 +107,8 @@ def _metadata(record: S3Record) -> dict[str, str] | None:
     try:
         return clients.s3().head_object(**asked)["Metadata"]
     except (ClientError, BotoCoreError) as error:
-        _log.warning(json.dumps({"event": "metadata_missing", "key": record.key, "error": str(error)}))
+        about = {"event": "metadata_missing", "message": message, "key": record.key, "error": str(error)}
+        _log.warning(json.dumps(about))
         return None
 
 

@@ -96,7 +96,7 @@ def environment(urls: Mapping[str, str]) -> dict[str, str]:
 
 
 DEMONSTRATION = Demonstration(
-    about="messages of a FIFO queue become items of a table, each key once; some keys come twice, some bodies are broken",
+    about="messages of a FIFO queue become items of a table, each key once; some come twice, some are broken",
     queues=(DemonstrationQueue(name=_QUEUE, dead_letter="messages-dlq.fifo"),),
     environment=environment,
     services=True,

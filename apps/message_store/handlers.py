@@ -17,7 +17,7 @@ from apps.message_store.metrics import Metrics
 from worker import Message, Reject
 
 #: Seconds that the last metrics of a process may take.
-_FLUSH = 3.0
+_FLUSH = 5.0
 #: Seconds between two lines that say that metrics cannot be put.
 _SILENCE = 600.0
 
@@ -57,8 +57,12 @@ def save(message: Message) -> None:
 
 
 def start() -> None:
-    """Before the first message of a process: a client that cannot be made ends the start, not a message."""
+    """Before the first message of a process: a client that cannot be made ends the start, not a message.
+
+    Making the clients is also what takes longest; the last metrics of a short life must not wait for it.
+    """
     services.dynamodb()
+    services.cloudwatch()
 
 
 def stop() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from apps.message_store import handlers
 from worker.aws_lambda import entry_point
 
+handlers.start()
 _run = entry_point(handlers.save)
 
 

@@ -41,7 +41,8 @@ class Metrics:
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         self._last = float("-inf")
-        self._tries = 0
+        self._putting = False  #: counts were taken, and their put is on its way
+        self._failures = 0
         self._hurry = False
 
     def add(self, name: str) -> None:
@@ -56,28 +57,35 @@ class Metrics:
     def flush(self, seconds: float) -> bool:
         """Put what is counted now; False if that failed, or took longer than `seconds`."""
         with self._change:
-            if not self._counts:
-                return True
+            # A put that is on its way may fail, and its counts are tried once more.
+            enough = self._failures + (2 if self._putting else 1)
             self._hurry = True
-            tries = self._tries
             self._change.notify_all()
-            self._change.wait_for(lambda: self._tries > tries, seconds)
-            return not self._counts
+            self._change.wait_for(lambda: self._idle or self._failures >= enough, seconds)
+            self._hurry = False
+            return self._idle
+
+    @property
+    def _idle(self) -> bool:
+        return not self._counts and not self._putting
 
     def _serve(self) -> None:
         client: CloudWatchClient | None = None
         while True:
             counts = self._due()
+            failure: Exception | None
             try:
                 client = client or self._make_client()
                 self._put(client, counts)
+                failure = None
             except (ClientError, BotoCoreError, ValueError) as error:
+                failure = error
                 self._failed(error)
-                with self._change:
-                    self._counts.update(counts)
             with self._change:
-                self._last = time.monotonic()
-                self._tries += 1
+                if failure is not None:
+                    self._failures += 1
+                    self._counts.update(counts)
+                self._last, self._putting = time.monotonic(), False
                 self._change.notify_all()
 
     def _due(self) -> Counter[str]:
@@ -87,8 +95,7 @@ class Metrics:
             due = max(time.monotonic() + _GATHER, self._last + self._period)
             while (left := due - time.monotonic()) > 0 and not self._hurry:
                 self._change.wait(left)
-            self._hurry = False
-            counts, self._counts = self._counts, Counter()
+            counts, self._counts, self._putting = self._counts, Counter(), True
             return counts
 
     def _put(self, client: CloudWatchClient, counts: Counter[str]) -> None:

@@ -42,8 +42,9 @@ def dynamodb() -> DynamoDBClient:
     return boto3.session.Session(region_name=_REGION).client("dynamodb", config=_config())
 
 
+@cache
 def cloudwatch() -> CloudWatchClient:
-    """A client for a thread of its own."""
+    """The client of the thread that puts metrics."""
     return boto3.session.Session(region_name=_REGION).client("cloudwatch", config=_config())
 
 

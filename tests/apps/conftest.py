@@ -51,8 +51,12 @@ class RunningPool:
     socket: str  #: its control socket
 
     def lines(self) -> list[dict[str, Any]]:
-        """The pool's log so far, without a last line that is not whole."""
-        return [json.loads(line) for line in self.log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        """The pool's log so far, and JSON lines of user code; without a last line that is not whole, and plain text."""
+        return [
+            json.loads(line)
+            for line in self.log.read_bytes().splitlines(keepends=True)
+            if line.startswith(b"{") and line.endswith(b"\n")
+        ]
 
     def handlers(self, queue: str, *, state: str = "") -> list[int]:
         """The pids of a table's handler processes that have a place; those in a state alone ("busy", "idle")."""

@@ -102,6 +102,8 @@ def test_a_cloudwatch_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyP
         accepting.join()
     for one in accepted:
         one.close()
+    assert metrics.flush(20.0)  # nobody listens any more
+    assert metrics.failure() is not None
 
 
 @pytest.mark.usefixtures("aws")

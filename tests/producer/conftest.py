@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import boto3
@@ -44,6 +45,14 @@ class Queue:
     def bodies(self) -> list[str]:
         """Of the messages."""
         return [message["Body"] for message in self.messages()]
+
+    def send_by_boto3(self, body: str, attributes: Mapping[str, Mapping[str, str]]) -> None:
+        """With attributes as SQS's JSON has them. Raises ClientError."""
+        typed = {
+            name: {key: base64.b64decode(value) if key == "BinaryValue" else value for key, value in one.items()}
+            for name, one in attributes.items()
+        }
+        self._sqs.send_message(QueueUrl=self.url, MessageBody=body, MessageAttributes=typed)
 
     def depth(self) -> int:
         """Messages in it, without receiving any."""

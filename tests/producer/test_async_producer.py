@@ -109,6 +109,30 @@ def test_a_cancelled_send_is_not_sent(queue: Queue) -> None:
     assert sorted(queue.bodies()) == ["b", "c", "kept"]
 
 
+def test_a_flush_waits_for_what_was_there(queue: Queue, faults: Faults, sqs_server: SqsServerProcess) -> None:
+    """Not for what comes later; a cancelled send in front, while the buffer is full, holds up nobody."""
+    faults("throttle")
+
+    async def main() -> None:
+        async with AsyncProducer(queue.url, linger=50.0, max_buffer=1) as producer:
+            sends = [asyncio.ensure_future(producer.send(body)) for body in "abcd"]
+            await asyncio.sleep(0)
+            sends[3].cancel()
+            flush = asyncio.ensure_future(producer.flush())
+            impatient = asyncio.ensure_future(producer.flush())
+            await asyncio.sleep(0)
+            impatient.cancel()
+            late = asyncio.ensure_future(producer.send("late"))
+            sqs_server.clear_faults()
+            await flush
+            assert all(send.done() for send in sends)
+            await producer.flush()
+            assert late.done()
+
+    asyncio.run(main())
+    assert sorted(queue.bodies()) == ["a", "b", "c", "late"]
+
+
 def test_errors_reach_who_awaits(queue: Queue, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQS's, bad input, settings that make no client, and use after close."""
 

@@ -129,6 +129,23 @@ producer.send("waits")
     assert queue.bodies() == ["taken"]
 
 
+def test_ctrl_c_again_ends_the_wait_at_exit(queue: Queue, faults: Faults) -> None:
+    """Whoever is at the terminal has the last word; the message was not sent."""
+    faults("throttle")
+    source = 'import sys, worker; worker.Producer(sys.argv[1]).send("a"); print("sent", flush=True)'
+    command = [sys.executable, "-c", source, queue.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "sent\n"
+
+        def ended() -> bool:
+            program.send_signal(signal.SIGINT)
+            return program.poll() is not None
+
+        eventually(ended, seconds=20.0)
+    assert queue.bodies() == []
+
+
 def _waits_in(pid: int) -> bool:
     """Whether the main thread of a process sleeps in the kernel."""
     with open(f"/proc/{pid}/task/{pid}/stat") as stat:  # noqa: PTH123 - one read of a file of the kernel's

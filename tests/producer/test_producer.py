@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
 
 from tests.conftest import eventually
 from tests.producer.conftest import FIFO, Queue
 from worker.message import MessageAttribute
+from worker.outgoing import encode, size
 from worker.producer.producer import Producer
 from worker.producer.sender import Sender
 from worker.producer.sending import SendError, Sending, SendResult
@@ -80,6 +87,17 @@ class TestSending:
         assert all(future.result(20) for future in futures)
         assert sorted(queue.batches()) in ([1, 1, 2, 2], [1, 1, 1, 1, 2])
 
+    @pytest.mark.parametrize("value", [7, "é", b"\0", b"\0\0", b"\0\0\0", MessageAttribute("String.label", "x")])
+    def test_the_largest_message_is_taken(self, queue: Queue, producers: MakeProducer, value: Any) -> None:
+        """Sizes are counted as SQS counts them: one byte more is refused here, and would be there."""
+        attributes = {"name": value}
+        largest = MIB - size(b"", encode(attributes))
+        assert producers(queue.url).send("x" * largest, attributes=attributes).result(20)
+        with pytest.raises(ValueError, match=f"{MIB + 1} bytes together"):
+            producers(queue.url).send("x" * (largest + 1), attributes=attributes)
+        with pytest.raises(ClientError, match=r"must be shorter than|cannot be longer than"):
+            queue.send_by_boto3("x" * (largest + 1), encode(attributes))
+
     def test_a_delayed_message_is_hidden(self, queue: Queue, producers: MakeProducer) -> None:
         """By SQS, for as long as it was asked."""
         producers(queue.url).send("later", delay=900).result(10)
@@ -106,6 +124,10 @@ class TestSending:
         ]
         assert "1024 bytes" in result.failed[0][2]
         assert len(queue.bodies()) == 13
+
+    def test_send_many_does_not_linger(self, queue: Queue, producers: MakeProducer) -> None:
+        """Nobody is about to add to its last batch."""
+        assert producers(queue.url, linger=50.0).send_many([Sending("a"), Sending("b")]).failed == []
 
     def test_nothing_to_send_is_no_request(self, queue: Queue, producers: MakeProducer) -> None:
         """And no client is made."""
@@ -216,6 +238,28 @@ class TestFailures:
         assert sorted(queue.bodies()) == ["a", "b"]
 
 
+class TestRole:
+    """`role_arn` is assumed for the producer's calls."""
+
+    def test_the_role_is_assumed(
+        self, queue: Queue, producers: MakeProducer, monkeypatch: pytest.MonkeyPatch, client: str
+    ) -> None:
+        """With an STS that answers messages go; with none the future fails, and says for want of what."""
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        role = "arn:aws:iam::123456789012:role/sender"
+        try:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://{host}:{port}")
+            assert producers(queue.url, role_arn=role, client=client).send("a").result(20)
+        finally:
+            server.stop()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+        with pytest.raises(SendError, match=r"Could not connect to the endpoint URL: .http://127\.0\.0\.1:9"):
+            producers(queue.url, role_arn=role, client=client, timeout=0.5).send("b").result(20)
+        assert queue.bodies() == ["a"]
+
+
 class TestFifo:
     """Order within a group, and no second message by a retry."""
 
@@ -292,6 +336,14 @@ class TestBuffer:
         thread.join(10)
         assert [future.result(10) for future in (*futures, *late)]
         assert queue.depth() == 4
+
+    def test_a_full_buffer_does_not_linger(self, queue: Queue, producers: MakeProducer) -> None:
+        """Nothing can join what is in it, so it goes at once."""
+        producer = producers(queue.url, linger=50.0, max_buffer=2)
+        futures = [producer.send(str(number)) for number in range(7)]
+        assert all(future.result(10) for future in futures[:6])
+        producer.flush()
+        assert queue.depth() == 7
 
     def test_one_message_may_be_larger_than_the_bound(self, queue: Queue, producers: MakeProducer) -> None:
         """Alone in the buffer; otherwise it could never be sent."""
@@ -479,3 +531,17 @@ class TestBadInput:
         """When it is made, not at the first send."""
         with pytest.raises(ValueError, match=words):
             Producer(queue, **fields)
+
+
+def test_the_examples_of_the_documents_run(queue: Queue) -> None:
+    """Those of README.md and docs/producer.md that send, as programs of their own."""
+    root = Path(__file__).parents[2]
+    text = (root / "README.md").read_text() + (root / "docs/producer.md").read_text()
+    sources = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Producer(" in block]
+    assert len(sources) == 3
+    for source in sources:
+        run = "import asyncio; asyncio.run(main())" if "async def main" in source else ""
+        program = source.replace('"orders"', repr(queue.name)) + run
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert queue.bodies() == ['{"id": 1}'] * 3

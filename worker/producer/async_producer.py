@@ -70,6 +70,7 @@ class AsyncProducer:
         """Send all, in this order; done when each is sent or given up. Raises ValueError with nothing sent."""
         desk = self._here()
         futures = [desk.take(parcel) for parcel in pack_all(items, self._queue)]
+        await desk.hurry()
         result = SendResult([], [])
         for index, outcome in enumerate(await asyncio.gather(*futures, return_exceptions=True)):
             if isinstance(outcome, SendError):

@@ -18,7 +18,8 @@ class Desk:
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         self._engine = engine
         self.loop = loop
-        self._waiting: deque[tuple[Parcel, _Ticket]] = deque()
+        #: In the order of the calls: parcels, and between them who wants to know that all before it are handed over.
+        self._waiting: deque[tuple[Parcel, _Ticket] | asyncio.Future[None]] = deque()
         self._results: deque[tuple[_Ticket, str, BaseException | None]] = deque()
         self._delivering = False
         self._starting: asyncio.Task[Sender] | None = None
@@ -36,12 +37,18 @@ class Desk:
         self._pump()
         return future
 
+    async def hurry(self) -> None:
+        """Done when all that waits here is handed over; then it does not linger."""
+        if self._waiting:
+            handed_over = self.loop.create_future()
+            self._waiting.append(handed_over)
+            await handed_over
+        self._engine.hurry()
+
     async def flush(self) -> None:
         """All that waits here, and all that was handed over."""
-        while self._waiting:
-            await asyncio.wait([self._waiting[-1][1].future])
-        if self._engine.started:
-            await asyncio.to_thread(self._engine.flush)
+        await self.hurry()
+        await asyncio.to_thread(self._engine.flush)
 
     async def close(self) -> None:
         """The same, and nothing more is taken."""
@@ -75,24 +82,30 @@ class Desk:
 
     def _pump(self) -> None:
         """Hand over, in order, what there is room for."""
-        if not self._waiting:
-            return
-        if not self._engine.started:
-            self._start()
-            return
-        target = self._engine.target
         while self._waiting:
-            parcel, ticket = self._waiting[0]
-            full = self._messages >= target.max_buffer
-            if full or (self._messages and self._bytes + parcel.size > target.max_buffer_bytes):
+            if not self._engine.started:
+                self._start()
                 return
+            first = self._waiting[0]
+            if not isinstance(first, tuple):
+                if not first.done():  # who waits for it may have been cancelled
+                    first.set_result(None)
+            elif not first[1].future.done():
+                if self._full(first[0].size):
+                    self._engine.press()
+                    return
+                self._admit(*first)
             self._waiting.popleft()
-            if not ticket.future.done():
-                self._messages += 1
-                self._bytes += parcel.size
-                self._admit(parcel, ticket)
+
+    def _full(self, size: int) -> bool:
+        target = self._engine.target
+        return self._messages >= target.max_buffer or (
+            self._messages > 0 and self._bytes + size > target.max_buffer_bytes
+        )
 
     def _admit(self, parcel: Parcel, ticket: _Ticket) -> None:
+        self._messages += 1
+        self._bytes += parcel.size
         try:
             self._engine.admit(parcel, wait=False)
         except (RuntimeError, SendError) as error:  # closed, or its thread has failed and cannot be started again
@@ -113,9 +126,12 @@ class Desk:
             self._pump()
             return
         while self._waiting:
-            _, ticket = self._waiting.popleft()
-            if not ticket.future.done():
-                ticket.future.set_exception(error)
+            first = self._waiting.popleft()
+            if not isinstance(first, tuple):
+                if not first.done():
+                    first.set_result(None)
+            elif not first[1].future.done():
+                first[1].future.set_exception(error)
 
 
 class _Ticket:

@@ -57,6 +57,18 @@ class Engine:
             # By close(), and then this says so; or its thread has failed a moment ago, and another one may not.
             self.start().admit(parcel, wait=wait)
 
+    def hurry(self) -> None:
+        """What was admitted so far shall not linger."""
+        sender = self._sender
+        if sender is not None:
+            sender.hurry()
+
+    def press(self) -> None:
+        """Somebody waits for room."""
+        sender = self._sender
+        if sender is not None:
+            sender.press()
+
     def flush(self) -> None:
         """Return when all that was admitted is sent or given up."""
         sender = self._sender

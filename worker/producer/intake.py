@@ -32,6 +32,7 @@ class Intake:
         self._wake_at = 1.0  #: so many admitted are worth waking the other side
         self._waiting: list[Future[None]] = []
         self._closed = ""
+        self.crowded = False  #: somebody waits for room, so that lingering for more is in vain
         self.woken, self._waker = socket.socketpair()  #: `woken` is readable when the other side shall look
         self.woken.setblocking(False)
         self._waker.setblocking(False)
@@ -40,6 +41,8 @@ class Intake:
         """Let it in, when there is room; without `wait` at once. Raises Closed."""
         with self._lock:
             while not self._closed and wait and self._full(parcel):
+                self.crowded = True
+                self.wake()
                 self._room.wait()
             if self._closed:
                 raise Closed(self._closed)
@@ -76,6 +79,7 @@ class Intake:
         with self._lock:
             self._unsettled -= len(parcels)
             self._bytes -= sum(parcel.size for parcel in parcels)
+            self.crowded = False  # who finds no room still says so again
             self._room.notify_all()
 
     def hurry(self) -> Future[None]:
@@ -85,6 +89,12 @@ class Intake:
             self._waiting.append(waiting)
             self.wake()
         return waiting
+
+    def press(self) -> None:
+        """Somebody waits for room elsewhere."""
+        with self._lock:
+            self.crowded = True
+            self.wake()
 
     def close(self, why: str) -> None:
         """Nothing more is let in; who waits for room is told why."""

@@ -96,6 +96,7 @@ class Producer:
         Raises ValueError, with nothing sent, if SQS would never take one of them: the text has its index.
         """
         futures = [self._admit(parcel) for parcel in pack_all(items, self._queue)]
+        self._engine.hurry()
         result = SendResult([], [])
         for index, future in enumerate(futures):
             try:

@@ -62,6 +62,14 @@ class Sender:
         # A callback of a future runs in this thread, which must not wait for itself to make room.
         self._intake.admit(parcel, wait=wait and threading.current_thread() is not self._thread)
 
+    def hurry(self) -> None:
+        """What was admitted so far shall not linger."""
+        self._intake.hurry()
+
+    def press(self) -> None:
+        """Somebody waits for room."""
+        self._intake.press()
+
     def flush(self) -> None:
         """Return when all that was admitted is resolved."""
         self._not_from_a_callback("flush")
@@ -127,7 +135,7 @@ class Sender:
         taken, waiting = self._intake.take()
         for parcel in taken:
             self._outbox.add(parcel)
-        if waiting or closed:
+        if waiting or closed or (self._intake.crowded and not self._open):
             self._outbox.hurry()
         self._waiting += [(self._outbox.last, one) for one in waiting]
         verdicts = [self._judge(answer, now) for answer in self._sqs.answers()]

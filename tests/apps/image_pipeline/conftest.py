@@ -14,6 +14,7 @@ import boto3
 import pytest
 
 from apps.image_pipeline import clients
+from apps.image_pipeline.provision import make_bucket, make_state_machine, make_table, make_topic
 from tests.apps.conftest import make_queue, take_all
 
 BUCKET = "uploads-of-tests"
@@ -31,22 +32,11 @@ class World:
         self.stepfunctions = boto3.client("stepfunctions")
         self._sns = boto3.client("sns")
         self._their_sqs = boto3.client("sqs", endpoint_url=services)
-        self.s3.create_bucket(Bucket=BUCKET)
+        make_bucket(BUCKET)
         self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            KeySchema=[
-                {"AttributeName": "imageId", "KeyType": "HASH"},
-                {"AttributeName": "userId", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("imageId", "userId")],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
-        self.machine: str = self.stepfunctions.create_state_machine(
-            name="images", definition=definition, roleArn="arn:aws:iam::000000000000:role/images"
-        )["stateMachineArn"]
-        self.topic: str = self._sns.create_topic(Name="failed-images")["TopicArn"]
+        make_table(TABLE)
+        self.machine = make_state_machine("images")
+        self.topic = make_topic("failed-images")
         self._inbox = self._their_sqs.create_queue(QueueName="failed-images")["QueueUrl"]
         self._sns.subscribe(
             TopicArn=self.topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:000000000000:failed-images"

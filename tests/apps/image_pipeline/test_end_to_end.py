@@ -1,4 +1,4 @@
-"""Test process: image_pipeline as it is run, `worker run` against the SQS server and moto's; see apps/image_pipeline."""
+"""Test process: image_pipeline as it is run, `worker run` in a process of its own against the SQS server and moto's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from tests.apps.conftest import RunApp, depth
 from tests.apps.image_pipeline.conftest import TEST_EVENT, World, in_sns, record, request, s3_event
+from worker.testing.sqs_server.process import SqsServerProcess
 
 pytestmark = pytest.mark.system
 
@@ -37,8 +38,8 @@ def empty(world: World) -> bool:
 def test_uploads_become_executions_and_what_is_broken_is_told(world: World, run_app: RunApp) -> None:
     """Every image has one execution and one row, however often and in whatever envelope its event came.
 
-    Each broken message is one alert; the good record beside a bad one is processed; all queues are empty in the end, and
-    after SIGTERM the pool exits 0.
+    Each broken message is one alert; the good record beside a bad one is processed; in the end all queues are empty,
+    and after SIGTERM the pool exits 0.
     """
     versions = {
         f"uploads/u/{number}.png": world.put(f"uploads/u/{number}.png", {"n": str(number)}) for number in range(COUNT)
@@ -60,7 +61,8 @@ def test_uploads_become_executions_and_what_is_broken_is_told(world: World, run_
         send(world, world.events, s3_event(record(key, version="1", encoded=True))): why for key, why in hostile.items()
     }
     mixed = s3_event(record("uploads/u/good.gif", version="1"), record("uploads/u/bad", version="2"))
-    rejected[send(world, world.events, mixed)] = "1 of 2 records are no uploaded images: key 'uploads/u/bad'"
+    mixed_id = send(world, world.events, mixed)
+    rejected[mixed_id] = "1 of 2 records are no uploaded images: key 'uploads/u/bad'"
     rejected[send(world, world.events, "no JSON")] = "not JSON"
     rejected[send(world, world.requests, {"imageId": "half", "userId": "u"})] = "bucketName is missing"
     rejected[send(world, world.requests, "{}")] = "imageId is missing"
@@ -81,6 +83,7 @@ def test_uploads_become_executions_and_what_is_broken_is_told(world: World, run_
         row = world.row(image_id)
         assert (row["status"], row["stepFunctionsArn"], row["objectVersion"]) == ("processing", arn, version)
     assert "metadata" not in started["good"][1]  # it was never put
+    assert [line["message"] for line in lines if line.get("event") == "metadata_missing"] == [mixed_id]
     assert world.row("half")["status"] == "failed"
 
     alerts = world.alerts()
@@ -164,9 +167,32 @@ def test_a_service_that_is_down_costs_retries_and_no_image(world: World, run_app
     assert world.alerts() == []
 
 
+def test_an_event_stays_until_its_requests_are_confirmed(
+    world: World, run_app: RunApp, sqs_server: SqsServerProcess
+) -> None:
+    """As long as the queue of requests takes nothing, the event is kept; then each image is asked for, and it goes."""
+    event = s3_event(*(record(f"uploads/u/{number}.png", version="1") for number in range(3)))
+    send(world, world.events, event)
+    requests = world.requests.rpartition("/")[2]
+    sqs_server.set_faults({"effect": "unavailable", "action": ["SendMessage", "SendMessageBatch"], "queue": requests})
+    try:
+        with run_app("image_pipeline", world.environment(), sets=QUICK) as pool:
+            pool.until(lambda: any(one.get("event") == "message_failed" for one in pool.lines()))
+            assert (sum(depth(world.sqs, world.events)), depth(world.sqs, world.requests)) == (1, (0, 0))
+            assert world.executions() == {}
+            sqs_server.clear_faults()
+            pool.until(lambda: empty(world))
+            pool.drain()
+    finally:
+        sqs_server.clear_faults()
+    assert sorted(one["imageId"] for one in world.executions().values()) == ["0", "1", "2"]
+
+
 def test_a_table_that_is_down_holds_alerts_back(world: World, run_app: RunApp) -> None:
     """Table first: while DynamoDB refuses connections nothing is published, and the dead letter stays."""
-    send(world, world.dead_letters, request("i"))
+    crash = {"worker.crash": {"DataType": "String", "StringValue": '{"signal":"SIGSEGV"}'}}  # as a quarantine has it
+    body = json.dumps(request("i"))
+    world.sqs.send_message(QueueUrl=world.dead_letters, MessageBody=body, MessageAttributes=crash)
     with gate(world.services) as shut:
         environment = world.environment() | {"AWS_ENDPOINT_URL_DYNAMODB": shut.url}
         with run_app("image_pipeline", environment, sets=QUICK) as pool:
@@ -177,9 +203,10 @@ def test_a_table_that_is_down_holds_alerts_back(world: World, run_app: RunApp) -
             pool.drain()
     row = world.row("i")
     assert (row["status"], row["errorInfo"]["reason"]) == ("failed", "Message moved to DLQ")
-    assert row["errorInfo"]["receiveCount"] >= 3
+    assert (row["errorInfo"]["receiveCount"] >= 3, row["errorInfo"]["crash"]) == (True, '{"signal":"SIGSEGV"}')
     [(subject, told)] = world.alerts()
-    assert (subject, told["imageId"]) == ("Image Processing Failed - i", "i")
+    assert (subject, told["imageId"], told["messageBody"]) == ("Image Processing Failed - i", "i", body)
+    assert "SIGSEGV" in told["error"]
 
 
 def test_versions_of_an_image_each_have_an_execution_and_the_latest_has_the_row(world: World, run_app: RunApp) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.apps.conftest import take_all
-from tests.apps.image_pipeline.conftest import BUCKET, TEST_EVENT, Part, World, in_sns, record, request, s3_event
+from tests.apps.image_pipeline.conftest import BUCKET, TABLE, TEST_EVENT, Part, World, in_sns, record, request, s3_event
 from tests.aws_lambda import events
 from worker import Reject
 
@@ -28,6 +28,7 @@ def test_s3_itself_may_call(world: World, part: Part) -> None:
     """Each record becomes a request with its attributes; the answer counts them."""
     versions = {key: world.put(key, {"camera": "x1"}) for key in ("uploads/u/a.jpg", "uploads/zoë +/b c.d.PNG")}
     event = s3_event(*(record(key, version=version) for key, version in versions.items()))
+    world.put("uploads/zoë +/b c.d.PNG", {"camera": "of a later version"})
     answer = part("s3_event").lambda_handler(event, events.Context())
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"]) == {"message": "S3 events processed", "processedCount": 2}
@@ -62,7 +63,7 @@ def test_metadata_that_s3_does_not_give_is_left_out(world: World, part: Part) ->
 def test_a_failed_record_raises_where_s3_calls(world: World, part: Part) -> None:
     """Lambda tries the event again and keeps it; the good records were sent, the error names the bad key."""
     event = s3_event(record("thumbnails/u/x.png", version="1"), record("uploads/u/good.png", version="2"))
-    with pytest.raises(Reject, match="1 of 2 records are no uploaded images: key 'thumbnails/u/x.png'"):
+    with pytest.raises(Reject, match=r"1 of 2 records are no uploaded images: key 'thumbnails/u/x.png'"):
         part("s3_event").lambda_handler(event, None)
     [sent] = take_all(world.sqs, world.requests)
     assert json.loads(sent["Body"])["imageId"] == "good"
@@ -118,7 +119,7 @@ def test_a_queue_of_requests_that_is_gone_fails_the_message(world: World, part: 
     world.sqs.delete_queue(QueueUrl=world.requests)
     event = s3_event(record("uploads/u/a.png", version="1"))
     assert failed(module.lambda_handler(of_sqs(event), events.Context())) == ["id-0"]
-    with pytest.raises(Exception, match="NonExistentQueue|does not exist"):
+    with pytest.raises(Exception, match=r"NonExistentQueue|does not exist"):
         module.lambda_handler(event, None)
 
 
@@ -128,6 +129,17 @@ def test_the_orchestrator_answers_which_messages_failed(world: World, part: Part
     assert events.failed(handler(of_sqs(request("a"), "{", request("a"), request("b")), events.Context())) == ["id-1"]
     assert sorted(one["imageId"] for one in world.executions().values()) == ["a", "b"]
     assert {image: row["status"] for (image, _), row in world.rows().items()} == {"a": "processing", "b": "processing"}
+
+
+def test_a_request_that_differs_is_the_same_execution(world: World, part: Part) -> None:
+    """HeadObject failed for one of two events: Step Functions refuses another input under the name it has, and the row
+    gets the execution's ARN all the same."""
+    handler = part("orchestrator").lambda_handler
+    assert events.failed(handler(of_sqs(request("a")), events.Context())) == []
+    world.dynamodb.delete_item(TableName=TABLE, Key={"imageId": {"S": "a"}, "userId": {"S": "u"}})
+    assert events.failed(handler(of_sqs(request("a") | {"metadata": {"camera": "x"}}), events.Context())) == []
+    [arn] = world.executions()
+    assert world.row("a")["stepFunctionsArn"] == arn
 
 
 def test_dead_letters_are_marked_and_told(world: World, part: Part) -> None:
@@ -194,6 +206,13 @@ def test_a_part_needs_no_variable_of_another(part: Part, monkeypatch: pytest.Mon
                 patch.delenv(variable)
             patch.delitem(sys.modules, f"apps.image_pipeline.{name}", raising=False)
             assert callable(getattr(part("handlers"), name))
+
+
+def test_a_fifo_queue_of_requests_is_refused(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each send would fail there, message by message."""
+    monkeypatch.setenv("SQS_QUEUE_URL", "http://localhost:4566/000000000000/images.fifo")
+    with pytest.raises(RuntimeError, match="is a FIFO queue"):
+        part("s3_event")
 
 
 def test_what_is_no_state_machine_is_named_at_the_start(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,10 +74,8 @@ def test_processing_is_written_over_what_is_not_done(world: World, before: dict[
 
 def test_a_new_version_forgets_the_error_of_the_one_before(world: World) -> None:
     """errorInfo of a version that failed does not stand beside another's status."""
-    assert (
-        rows.mark_failed(TABLE, Letter(image_id="i", user_id="u", version="v1", uploaded=EARLY), info=INFO, at=NOW)
-        == ""
-    )
+    before = Letter(image_id="i", user_id="u", version="v1", uploaded=EARLY)
+    assert rows.mark_failed(TABLE, before, info=INFO, at=NOW) == ""
     assert world.row("i")["errorInfo"] == INFO
     assert mark_processing() == ""
     assert "errorInfo" not in world.row("i")

@@ -1,0 +1,1 @@
+"""Test process: tests of apps/message_store."""
