@@ -35,5 +35,4 @@ def _in_one_process(variant: str, settings: Mapping[str, object], *, latency: fl
 def run(case: Case, stage: Stage) -> dict[str, float]:
     """One window; `share` is that of what the waiting alone allows."""
     figures = stage.load(case)
-    places = case.handlers * int(case.settings.get("threads", 0) or case.settings.get("concurrency", 1))
-    return figures | {"in_flight": float(places), "share": figures["rate"] / (places / stage.pause)}
+    return figures | {"in_flight": float(case.places), "share": figures["rate"] / (case.places / stage.pause)}

@@ -20,6 +20,11 @@ class Case:
     variant: str = ""  #: what else is special about it
     settings: Mapping[str, Any] = field(default_factory=dict)  #: keys of the queue's table
 
+    @property
+    def places(self) -> int:
+        """Messages that run at once, at most."""
+        return self.handlers * int(self.settings.get("threads", 0) or self.settings.get("concurrency", 1))
+
     def label(self) -> str:
         """The case in a few words, for a progress bar."""
         words = [self.bench, self.contender, self.work, f"{self.latency * 1000:g} ms", f"{self.handlers} handlers"]

@@ -54,7 +54,7 @@ class Stage:
         """Messages that a window of this case needs, with its warm-up."""
         contender = self.contenders[case.contender]
         seconds = {"spin": 0.001, "pause": self.pause}.get(case.work, 0.0)
-        rate = min(contender.rate, self.endpoint.rate, case.handlers / seconds if seconds else contender.rate)
+        rate = min(contender.rate, self.endpoint.rate, case.places / seconds if seconds else contender.rate)
         rate *= 1.5  # room for a case that is faster than anybody thought
         most = 8_000 if self.quick else 120_000
         return max(500, min(most, int(rate * (self.window + self.warm_up + 1.0))))

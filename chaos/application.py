@@ -16,6 +16,8 @@ _BITE, _MOST = 16 * 2**20, 2 * 2**30
 
 # One descriptor a process, one write a line: with O_APPEND, a line is whole or absent, whoever dies.
 _FILE = os.open(os.environ[EFFECTS], os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+# The numbers of processes come round in a long run: this one is not whoever had its number before.
+os.write(_FILE, f"boot 0 - 0 {os.getpid()} {stamp()}\n".encode())
 
 
 def work(message: Message) -> None:

@@ -49,19 +49,20 @@ def read(steps: Iterable[Step], faults: Sequence[Fault]) -> Executions:
     """Put the steps together. What a process left unfinished was over when a fault hit it, or when it went on."""
     found = Executions()
     running: dict[int, Execution] = {}
-    kills = by_pid(fault for fault in faults if fault.kind == "kill")
     for step in steps:
         before = running.get(step.pid)
-        if step.step == "start":
+        if step.step == "boot":
+            # Whoever had this number is dead, at the latest now.
+            if before is not None:
+                before.final, before.over = True, step.ns
+                del running[step.pid]
+        elif step.step == "start":
             one = running[step.pid] = Execution(step.id, step.message_id, step.pid, step.ns)
             found.all.append(one)
-            # A number that was killed and runs again is another process: numbers come round.
-            if before is not None and not _between(kills, before, one):
+            if before is not None:
                 before.over = step.ns
             else:
                 found.newcomers.append(one)
-                if before is not None:
-                    before.final = True
         elif step.step == "eat":
             found.meals.append(Fault("memory", "handler", step.pid, step.ns, step.ns + _MEAL))
         elif before is not None and before.id == step.id:
@@ -79,9 +80,9 @@ def read(steps: Iterable[Step], faults: Sequence[Fault]) -> Executions:
 
 def _end(one: Execution, hits: Iterable[Fault]) -> int:
     """When an execution that was never finished ran for certain no more: from a stop on nobody knows."""
-    later = [hit for hit in hits if hit.end >= one.start]
+    later = [hit for hit in hits if hit.end >= one.start and (not one.over or hit.begin <= one.over)]
     deaths = [hit for hit in later if hit.kind == "kill"]
-    return min((max(one.start, hit.begin) for hit in deaths or later), default=0)
+    return min((max(one.start, hit.begin) for hit in deaths or later), default=one.over)
 
 
 def by_pid(faults: Iterable[Fault]) -> dict[int, list[Fault]]:
@@ -91,7 +92,3 @@ def by_pid(faults: Iterable[Fault]) -> dict[int, list[Fault]]:
         for pid in (fault.pid, *fault.victims):
             found.setdefault(pid, []).append(fault)
     return found
-
-
-def _between(kills: dict[int, list[Fault]], before: Execution, after: Execution) -> bool:
-    return any(before.start <= kill.begin <= after.start for kill in kills.get(after.pid, ()))

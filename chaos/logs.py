@@ -40,7 +40,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a handler function: "start", "end" (the effect), or "eat" (it takes memory until it is killed)."""
+    """A step of a handler function: "start", "end" (the effect), or "eat" (it takes memory until it is killed).
+
+    "boot", of no message, is where a process begins.
+    """
 
     step: str
     id: int

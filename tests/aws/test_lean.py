@@ -18,7 +18,7 @@ from worker.policy.failures import FailureKind
 from worker.policy.requests import Delete, Hide, Outgoing, Receive, Request, Send, Sqs
 
 URL = "http://localhost/1/q"
-DELETE, HIDE = Delete(("r",)), Hide((("r", 5),))
+DELETE, HIDE, RELEASE = Delete(("r",)), Hide((("r", 5),)), Hide((("r", 0),))
 STANDARD, FIFO = Receive(10, 0, 30), Receive(10, 0, 30, "attempt")
 SEND = Send(URL, (Outgoing(b"x", {}),))
 
@@ -91,9 +91,11 @@ def test_a_stale_connection_is_no_failure(connect: Connect, asked: Request) -> N
         assert listener.connections == 2
 
 
-@pytest.mark.parametrize("asked", [STANDARD, SEND], ids=["receive", "send"])
+@pytest.mark.parametrize("asked", [STANDARD, SEND, RELEASE], ids=["receive", "send", "release"])
 def test_what_must_not_be_sent_twice_is_the_actors_to_repeat(connect: Connect, asked: Request) -> None:
-    """SQS may have taken it: a second receive would leave the messages of the first hidden for nobody."""
+    """SQS may have taken it: a second receive would leave the messages of the first hidden for nobody, a second release
+    would end the lease of whoever got the message since.
+    """
     ended, go = threading.Event(), threading.Event()
     go.set()
     with Listener(closing(ended, go), answering) as listener:
@@ -104,7 +106,7 @@ def test_what_must_not_be_sent_twice_is_the_actors_to_repeat(connect: Connect, a
         assert one(sqs, asked) in ("", "Missing")
 
 
-@pytest.mark.parametrize("asked", [STANDARD, SEND, DELETE], ids=["receive", "send", "delete"])
+@pytest.mark.parametrize("asked", [STANDARD, SEND, RELEASE, DELETE], ids=["receive", "send", "release", "delete"])
 def test_a_connection_that_was_closed_while_it_rested_is_noticed(connect: Connect, asked: Request) -> None:
     """Also by those that must not be sent twice: nothing was sent."""
     served = threading.Event()

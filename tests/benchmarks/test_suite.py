@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -130,3 +131,12 @@ def test_an_environment_that_is_there_is_kept(tmp_path: object, monkeypatch: pyt
     assert environments.ready("x", ("a==1",))
     assert not environments.ready("x", ("a==2",))
     assert [path.name for path in (folder / "x").iterdir()] == ["installed"]
+
+
+def test_a_backlog_lasts_for_all_places_of_a_handler() -> None:
+    """A thousand coroutines use up in a moment what one process would need a minute for: then nothing is measured."""
+    one = Case(bench="io_bound", work="pause", handlers=1)
+    many = replace(one, settings={"concurrency": 1000})
+    stage = Stage(endpoint=Nowhere(), quick=True)
+    assert stage.backlog(many) >= Nowhere.rate * (stage.window + stage.warm_up)
+    assert stage.backlog(one) == 500

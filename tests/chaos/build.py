@@ -69,6 +69,10 @@ class Run:
 
     # --- the handler functions
 
+    def boot(self, at: float, *, pid: int = 1) -> None:
+        """A process begins."""
+        self.steps.append(Step("boot", 0, "-", 0, pid, int(at * SECOND)))
+
     def work(self, number: int, start: float, end: float | None = None, *, pid: int = 1) -> None:
         """A handler process runs it; without `end` it has no effect."""
         self.steps.append(Step("start", number, f"m{number}", 1, pid, int(start * SECOND)))

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.build import Run
+from chaos.logs import Step
+from tests.chaos.build import SECOND, Run
 
 
 def twice(run: Run) -> None:
@@ -100,7 +101,24 @@ class TestRepeats:
         run.send(2)
         twice(run)
         run.fault("kill", "handler", 1.6, pid=1)
+        run.boot(19.0, pid=1)
         run.handle(2, 20.0, pid=1)
+        assert run.verdict().valid
+
+    @pytest.mark.parametrize("killed_later", [False, True])
+    def test_what_a_dead_process_left_unfinished_is_over_when_its_number_comes_round(self, killed_later: bool) -> None:
+        """It met nobody who ran the message meanwhile, whatever happens to the later process of that number."""
+        run = Run()
+        run.send(1, 2)
+        run.assign(1, 1.0)
+        run.work(1, 1.1, pid=1)  # memory took it: no kill of ours
+        run.steps.append(Step("eat", 1, "m1", 1, 1, int(1.2 * SECOND)))
+        run.boot(1.5, pid=1)
+        run.work(1, 2.0, 2.5, pid=2)
+        run.delete(1, 2.6)
+        run.handle(2, 20.0, pid=1)
+        if killed_later:
+            run.fault("kill", "handler", 30.0, pid=1)
         assert run.verdict().valid
 
     def test_the_lease_under_which_it_ran_was_ended_by_the_plan(self) -> None:

@@ -23,6 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.conformance.aim import ENDPOINT, Target
+from tests.conformance.lean_wire import LeanWire
 from worker.testing.sqs_server.process import SqsServerProcess
 
 DUMMY = {
@@ -41,16 +42,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def target() -> Iterator[Target]:
-    """The SQS that the suite is aimed at."""
+def endpoint() -> Iterator[str]:
+    """The URL of the SQS that the suite is aimed at; aws: wherever the environment leads."""
     if ENDPOINT:
-        yield from _target(ENDPOINT)
+        yield ENDPOINT
         return
     with SqsServerProcess() as server:
-        yield from _target(server.url)
+        yield server.url
 
 
-def _target(endpoint: str) -> Iterator[Target]:
+@pytest.fixture(scope="session", params=["boto3", "lean"])
+def target(endpoint: str, request: pytest.FixtureRequest) -> Iterator[Target]:
+    """That SQS, over boto3's own connections and over those of our lean client."""
     given: dict[str, Any] = {}
     environment = {**os.environ}
     if endpoint != "aws":
@@ -65,6 +68,7 @@ def _target(endpoint: str) -> Iterator[Target]:
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=30)
     client = boto3.Session().client("sqs", config=config, **given)
     # As an argument, since version 1 of the CLI does not read AWS_ENDPOINT_URL_SQS: it would go to AWS.
+    wire = LeanWire(client) if request.param == "lean" else None
     target = Target(client, ["--endpoint-url", endpoint] if endpoint != "aws" else [], environment)
     yield target
     for url in target.urls:
@@ -73,6 +77,9 @@ def _target(endpoint: str) -> Iterator[Target]:
         except ClientError:
             continue  # the case deleted it itself
     client.close()
+    if wire:
+        assert wire.requests > len(target.urls), "the lean client was not asked"
+        wire.close()
 
 
 @pytest.fixture(scope="session")

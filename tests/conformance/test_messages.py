@@ -265,6 +265,7 @@ def test_system_attributes_have_an_md5_of_their_own(target: Target) -> None:
     assert traced["MD5OfMessageSystemAttributes"] == "5ae4d5d7636402d80f4eb6d213245a88"
 
 
+@pytest.mark.parametrize("target", ["boto3"], indirect=True)  # the lean client sends no such header
 def test_the_trace_header_of_the_request(target: Target) -> None:
     """The HTTP header X-Amzn-Trace-Id of a send is the message's AWSTraceHeader."""
     header = "Root=1-3152b799-8954dae64eda91bc9a23a7e8;Parent=7fa8c0f79203be72;Sampled=1"

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -81,40 +80,6 @@ def test_it_is_not_for_users_to_start() -> None:
     done = subprocess.run([sys.executable, "-m", "worker.handler"], capture_output=True, text=True, check=False)
     assert done.returncode == os.EX_USAGE
     assert "worker run" in done.stderr
-
-
-#: A supervisor that dies while its handler is importing.
-SHORT_LIVED = """
-import os, pathlib, subprocess, sys, time
-command = [sys.executable, "-m", "worker.handler", "0", str(os.getpid())]
-handler = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-while not pathlib.Path(sys.argv[1]).exists():
-    time.sleep(0.002)
-print(handler.pid)
-"""
-
-
-@pytest.mark.skipif(not LINUX, reason="only Linux ends a process with its parent")
-def test_a_handler_whose_imports_never_end_dies_with_its_supervisor(tmp_path: Path) -> None:
-    """Nothing else would end it: it listens to nobody yet."""
-    mark = tmp_path / "importing"
-    (tmp_path / "orjson.py").write_text(f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(60)\n")
-    done = subprocess.run(
-        [sys.executable, "-c", SHORT_LIVED, str(mark)],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    eventually(lambda: not lives(int(done.stdout)))
-
-
-def lives(pid: int) -> bool:
-    """Whether it runs; whoever reaps it may take its time."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_handler_imports_nothing_heavy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 
 from worker.channel import PROTOCOL, Channel, pair
@@ -45,3 +46,10 @@ def test_an_exception_that_nobody_expected_is_a_log_line(python: Callable[..., s
     assert (line["event"], line["process"]) == ("poller_failed", "poller orders/0")
     assert "ValueError" in line["error"]
     assert "boot.py" in line["traceback"]
+
+
+def test_it_is_not_for_users_to_start() -> None:
+    """By hand it explains itself."""
+    done = subprocess.run([sys.executable, "-m", "worker.poller"], capture_output=True, text=True, check=False)
+    assert done.returncode == os.EX_USAGE
+    assert "worker run" in done.stderr

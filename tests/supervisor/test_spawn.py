@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import eventually
 from worker.channel import pair
+from worker.platform import LINUX
 from worker.supervisor import reaper, spawn
 from worker.supervisor.tree import Role
 
@@ -34,7 +37,42 @@ def test_a_folder_that_is_named_already_is_not_named_twice():
 
 
 def test_the_working_directory_decides_nothing_about_what_a_child_imports():
-    assert spawn.command(Role.POLLER, 7) == [sys.executable, "-P", "-m", "worker.poller", "7"]
+    assert spawn.command(Role.POLLER, 7) == [sys.executable, "-P", "-m", "worker.poller", "7", str(os.getpid())]
+
+
+#: A supervisor that dies while its child is importing.
+SHORT_LIVED = """
+import os, pathlib, subprocess, sys, time
+command = [sys.executable, "-m", f"worker.{sys.argv[1]}", "0", str(os.getpid())]
+child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.002)
+print(child.pid)
+"""
+
+
+@pytest.mark.skipif(not LINUX, reason="only Linux ends a process with its parent")
+@pytest.mark.parametrize("role", ["handler", "poller", "template"])
+def test_a_child_whose_imports_never_end_dies_with_its_supervisor(role: str, tmp_path: Path):
+    """Nothing else would end it: it listens to nobody yet."""
+    mark = tmp_path / "importing"
+    (tmp_path / "orjson.py").write_text(f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(60)\n")
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_LIVED, role, str(mark)],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    eventually(lambda: not _lives(int(done.stdout)))
+
+
+def _lives(pid: int) -> bool:
+    """Whether it runs; whoever reaps it may take its time."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 REPORT = """

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+APPLICATIONS = sorted(path.parent.name for path in ROOT.glob("apps/*/demonstration.py"))
+
 pytestmark = pytest.mark.system
 
 DEMONSTRATION = '''
@@ -145,8 +148,29 @@ def test_what_goes_wrong_in_a_demonstration_is_told(tmp_path: Path, change: tupl
     assert "Traceback" not in shown.stderr
 
 
+def test_without_moto_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 69 and the command; the same for an application of the user's own."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['moto'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    shown = show(tmp_path, "chain")
+    assert shown.returncode == 69
+    assert "pip install 'worker[demo]'" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
 def test_the_help_lists_the_applications(tmp_path: Path) -> None:
     """With what their packages say, and without importing them."""
     shown = show(tmp_path, "--help", demonstration="raise SystemExit(1)")
     assert shown.returncode == 0
     assert "  chain              one message makes another." in shown.stdout
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_each_application_of_the_project_is_shown_and_balances(name: str) -> None:
+    """`worker demo NAME` provisions, sends, drains and counts; its numbers balance, and the application agrees."""
+    command = [sys.executable, "-m", "worker", "demo", name, "--messages", "120", "--handlers", "1", "--json"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    assert shown.returncode == 0, shown.stderr
+    figures = json.loads(shown.stdout)
+    assert (figures["application"], figures["balanced"], figures["faults"]) == (name, True, [])
+    assert figures["sent"] >= 1

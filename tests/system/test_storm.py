@@ -70,7 +70,10 @@ def test_twenty_seconds_of_kills_lose_nothing(
 
 
 def test_the_supervisors_death_ends_all_and_loses_nothing(pools: Callable[..., Pool]) -> None:
-    """Killed again and again, and started anew as systemd would: every effect happens, no orphan stays."""
+    """Killed again and again, and started anew as systemd would: every effect happens, no orphan stays.
+
+    Each time the poller, which was killed by nobody, gives back what it held, and ends by itself.
+    """
     pool = pools("short", visibility_timeout=30, wait=1, handlers=2)
     pool.send([f"{number} x" for number in range(3000)])
     trees: list[psutil.Process] = []
@@ -85,4 +88,6 @@ def test_the_supervisors_death_ends_all_and_loses_nothing(pools: Callable[..., P
     eventually(lambda: not any(alive(one) for one in trees), seconds=15, why="no orphan after a killed supervisor")
     eventually(lambda: len(pool.effects()) == 3000, seconds=60, why=f"all effects, {len(pool.effects())}")
     pool.wait_empty(seconds=60)
+    drained = [event["process"] for event in pool.events() if event["event"] == "drain_finished"]
+    assert drained == ["poller work/0"] * 4
     assert pool.stop() == 0

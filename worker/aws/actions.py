@@ -8,14 +8,14 @@ from typing import Any
 from worker.aws import payloads
 from worker.aws.errors import entry_failure
 from worker.policy.delivery import Received
-from worker.policy.failures import Failure, FailureKind
+from worker.policy.failures import UNTOLD, Failure, FailureKind
 from worker.policy.requests import Delete, Hide, Look, Receive, Request, Send
 
 #: Characters of a body or value that are worth hiding: of a shorter one each letter of an error may be a part.
 _SHORTEST = 6
 #: What a Look asks for: messages that wait, and those in flight.
 _DEPTH = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-_MISSING = Failure(FailureKind.TRANSIENT, "Missing", "SQS answered neither Successful nor Failed for this entry")
+_MISSING = Failure(FailureKind.TRANSIENT, UNTOLD, "SQS answered neither Successful nor Failed for this entry")
 
 
 def receiving(request: Receive, url: str) -> dict[str, Any]:

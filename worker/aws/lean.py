@@ -19,7 +19,7 @@ from worker.aws.refusals import FIRST_ERROR, Garbled, parsed, refusal
 from worker.aws.session import CONTROL_TIMEOUT
 from worker.aws.transport import Transport
 from worker.policy.failures import Failure, FailureKind
-from worker.policy.requests import Answer, Look, Receive, Request, Send
+from worker.policy.requests import Answer, Hide, Look, Receive, Request, Send
 from worker.settings import POLL_GRACE
 
 _GARBLED = "ResponseParserError"  #: as botocore calls it
@@ -121,7 +121,7 @@ class LeanSqs:
 
     def _batch(self, request: Request, token: object, url: str) -> None:
         action, members = actions.batch(request, url, binary=str)
-        repeatable = not isinstance(request, Send)
+        repeatable = not isinstance(request, Send) and not _releases(request, url)
         self._control(action, Body.of(members), partial(self._settled, request, token), repeatable=repeatable)
 
     def _look_up(self, request: Send, token: object) -> None:
@@ -190,6 +190,13 @@ def _content(result: Reply | Failure, request: Request | None = None) -> dict[st
     if result.status >= FIRST_ERROR:
         raise Refused(refusal(result, actions.hidden(request) if request is not None else ()))
     return parsed(result.body)
+
+
+def _releases(request: Request, url: str) -> bool:
+    """Whether a second one could end the lease of whoever was given the message after the first."""
+    if not isinstance(request, Hide) or url.endswith(".fifo"):
+        return False
+    return any(not seconds for _, seconds in request.entries)
 
 
 def _check(request: Send) -> None:

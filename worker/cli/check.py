@@ -54,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
     configuration = Configuration(args)
     try:
         settings = configuration.load()
+        for warning in configuration.warnings():
+            print(f"warning: {warning}", file=sys.stderr)
         problems = tuple(try_import(settings))
     except ConfigError as error:
         problems = error.problems
-    for warning in configuration.warnings():
-        print(f"warning: {warning}", file=sys.stderr)
     if args.json:
         print(json.dumps(_as_json(settings, problems)))
     elif problems:

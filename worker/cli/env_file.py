@@ -38,8 +38,12 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def open_secrets(path: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """The variables that sound secret, if everybody on this machine may read the file. Raises OSError."""
-    if not path.stat().st_mode & stat.S_IROTH:
+    """The variables that sound secret, if everybody on this machine may read the file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ()  # gone since it was read
+    if not mode & stat.S_IROTH:
         return ()
     return tuple(sorted(name for name in names if _SECRET.search(name)))
 

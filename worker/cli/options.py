@@ -71,7 +71,7 @@ class Configuration:
         return settings
 
     def warnings(self) -> list[str]:
-        """What is worth a word about the `.env` file that was read: secrets that everybody here may read."""
+        """What is worth a word about the `.env` file that was loaded: secrets that everybody here may read."""
         if self._env_file is None or not (names := open_secrets(self._env_file, self._from_file)):
             return []
         listed = f"{', '.join(names)} in {self._env_file} can be read by every user of this machine"

@@ -21,7 +21,7 @@ def due(ledger: Ledger, now: float, *, most: int) -> list[tuple[Delivery, float]
         ledger.deliveries.move_to_end(delivery.seq)
         if delivery.lost:
             continue
-        if delivery.lease_end <= now:
+        if delivery.over(now):
             ledger.lapse(delivery)
             continue
         # Past 12 hours from the receive SQS answers with an error, not with less.

@@ -88,6 +88,7 @@ class Delivery:
         "suspect",
         "told",
         "tries",
+        "visible_at",
     )
 
     def __init__(self, seq: int, message_id: str, *, receipt: str, group: str, received_at: float) -> None:
@@ -108,12 +109,17 @@ class Delivery:
         self.suspect = False  #: a handler died while running it: it runs alone
         self.settlement: Settlement | None = None
         self.tries = 0  #: failed tries of its settlement
+        self.visible_at = float("inf")  #: when a release that SQS may have made without our knowing is over
         self.queued = False  #: its settlement stands in a queue of the ledger
         self.calling = False  #: a call with its receipt is on its way: never two
         self.lost = False  #: the lease ran out
         self.told = False  #: the outcome must be confirmed to the handler
         self.parked: list[Delivery] | None = None
         self.earlier = False  #: PARKED: it came before the first one's settlement was sent
+
+    def over(self, now: float) -> bool:
+        """Whether somebody else may have the message: no call may be made with its receipt that a queue could obey."""
+        return now >= self.lease_end or now >= self.visible_at
 
     def __repr__(self) -> str:
         return f"<{self.state.name} {self.seq} {self.message_id}{' lost' if self.lost else ''}>"

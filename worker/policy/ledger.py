@@ -41,6 +41,7 @@ class Ledger:
         self.draining = False
         #: IAM denies ChangeMessageVisibility: no beats, and a release is letting the lease lapse.
         self.hiding_denied = False
+        self.unsure = 0  #: releases that SQS may have made or not: at worst a message stays hidden till its lease ends
         self.lost_held = 0  #: records of lost leases that wait for their handler to tell
         self.deletes: deque[Delivery] = deque()
         self.hides: deque[Delivery] = deque()
@@ -149,7 +150,7 @@ class Ledger:
         settlement = delivery.settlement
         if settlement is None or delivery.seq not in self.deliveries:
             return
-        if not final and delivery.lease_end > now:
+        if not final and not delivery.over(now):
             delivery.tries += 1
             self.later(
                 delivery, half_jitter(delivery.tries, first=SETTLE_FIRST, most=SETTLE_MOST, chance=chance), now=now
@@ -164,6 +165,16 @@ class Ledger:
             return
         self.lapse(delivery)
 
+    def doubt(self, delivery: Delivery, *, sent_at: float) -> None:
+        """The answer to its settlement is lost, so SQS may have made it.
+
+        When the time for which a release hides is over, somebody else may have the message, and a standard queue obeys
+        any receipt: to release it again would end that lease. Deletes, and a FIFO queue, know old receipts.
+        """
+        settlement = delivery.settlement
+        if settlement is not None and settlement.action is Action.HIDE and not self.rules.fifo:
+            delivery.visible_at = min(delivery.visible_at, sent_at + settlement.seconds)
+
     def later(self, delivery: Delivery, wait: float, *, now: float) -> None:
         """tick() comes back to this delivery after `wait` seconds."""
         heapq.heappush(self._later, (now + wait, delivery.seq))
@@ -176,7 +187,7 @@ class Ledger:
                 continue
             if delivery.state is State.WAITING:
                 self.give_out_again(delivery)
-            elif delivery.state is State.SETTLING and delivery.lease_end <= now:
+            elif delivery.state is State.SETTLING and delivery.over(now):
                 self.lapse(delivery)
             elif delivery.state is State.SETTLING:
                 self.enqueue(delivery)
@@ -215,6 +226,7 @@ class Ledger:
         settlement = delivery.settlement
         if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.HIDE:
             if not delivery.calling:
+                self.unsure += delivery.visible_at < delivery.lease_end
                 self.gone(delivery, "released")  # it is visible again, which is what was to become true
             return
         if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.DELETE:

@@ -126,6 +126,7 @@ class Boot:
         """Resolve the queue, take over what a predecessor held, and run the loop to its end."""
         queue, epoch = self._queue, int(self._header["epoch"])
         resolved = self._resolve(slot)
+        platform.outlive_parent()  # what is held from here on is released if the supervisor dies
         sqs = self._client.sqs(resolved.url)
         rules = Rules(
             fifo=resolved.fifo,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from worker.policy.backoff import visibility
 from worker.policy.delivery import Action, Delivery, State
-from worker.policy.failures import Failure, FailureKind
+from worker.policy.failures import UNTOLD, Failure, FailureKind
 from worker.policy.health import Gate
 from worker.policy.requests import BATCH, BATCH_BYTES, Answer, Delete, Hide, Outgoing, Request, Send
 from worker.poller.bookkeeper import Bookkeeper
@@ -79,7 +79,7 @@ class Settler:
         ledger = self._state.ledger
         for delivery in deliveries if _action(deliveries[0]) is Action.HIDE else ():
             # A standard queue obeys old receipts too: a late release would end the lease of whoever has the message.
-            if delivery.state is State.SETTLING and delivery.lease_end <= now:
+            if delivery.state is State.SETTLING and delivery.over(now):
                 ledger.lapse(delivery)
         live = [delivery for delivery in deliveries if ledger.begin(delivery)]
         if live:
@@ -97,7 +97,7 @@ class Settler:
             state.pace.settled(now - answer.sent_at)
             self._gates[batch.action].succeeded()
             state.health.succeeded(_NAMES[batch.action], now=now)
-        elif self._refused(whole, answer.request, batch, now):
+        elif self._refused(whole, answer, batch, now):
             return
         entries = answer.entries or (whole,) * len(batch.deliveries)
         for delivery, failure in zip(batch.deliveries, entries, strict=True):
@@ -107,10 +107,12 @@ class Settler:
                 ledger.confirmed(delivery, now=now)
             else:
                 final = _final(failure, answer.request)
+                if failure.code == UNTOLD:
+                    ledger.doubt(delivery, sent_at=answer.sent_at)
                 ledger.unsettled(delivery, final=final, why=str(failure), now=now, chance=state.chance())
 
-    def _refused(self, whole: Failure, request: Request, batch: Batch, now: float) -> bool:
-        """A request failed as a whole; True if its deliveries are in a queue again."""
+    def _refused(self, whole: Failure, answer: Answer, batch: Batch, now: float) -> bool:
+        """A request failed as a whole; True if its deliveries are in a queue again, or given up."""
         state = self._state
         state.counts["failures"] += 1
         state.health.failed(_NAMES[batch.action], whole, now=now)
@@ -120,7 +122,7 @@ class Settler:
                 delivery.calling, delivery.queued = False, True
             self._alone.extend(batch.deliveries)
             return True
-        if _final(whole, request):
+        if _final(whole, answer.request):
             return False
         self._gates[batch.action].failed(now=now, chance=state.chance())
         if batch.action is Action.DELETE and state.book is not None:
@@ -130,7 +132,9 @@ class Settler:
             self._denied(now)
         for delivery in batch.deliveries:
             delivery.calling = False
-            if delivery.lease_end <= now:
+            if whole.unknown:
+                state.ledger.doubt(delivery, sent_at=answer.sent_at)
+            if delivery.over(now):
                 state.ledger.lapse(delivery)
             elif delivery.seq in state.ledger.deliveries:
                 state.ledger.enqueue(delivery)

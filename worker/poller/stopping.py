@@ -30,6 +30,7 @@ class Stopping:
         self._dispatcher = dispatcher
         self._deadline = float("inf")
         self._orphaned = False
+        self._unsure = 0  #: releases before the drain
         self.code: int | None = None
 
     def begin(self, deadline: float, now: float) -> None:
@@ -39,6 +40,7 @@ class Stopping:
         state.release_from = self._deadline - _RELEASES
         if not state.draining:
             state.draining = True
+            self._unsure = state.ledger.unsure
             # An idle drain lasts as long as the long polls that are open: up to `wait` seconds.
             held, polls = len(state.ledger.deliveries), state.sqs.receiving
             state.log.info("drain_started", held=held, open_polls=polls, seconds=round(deadline - now, 1))
@@ -62,7 +64,8 @@ class Stopping:
         if not held and not polls and not state.sqs.settling:
             if state.book is not None and (wait := state.book.last(now, self._deadline)):
                 return wait
-            self._finish(0, unconfirmed=0)
+            unsure = state.ledger.unsure - self._unsure
+            self._finish(os.EX_TEMPFAIL if unsure else 0, unconfirmed=unsure)
         elif now >= self._deadline:
             self._finish(os.EX_TEMPFAIL, unconfirmed=held + polls)
         return min(max(0.0, self._deadline - now), _LOOK if self._orphaned else float("inf"))

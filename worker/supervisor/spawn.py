@@ -21,10 +21,10 @@ _INSTALLED = ("site-packages", "dist-packages")
 def command(role: Role, fd: int) -> Sequence[str]:
     """The real children. -P: the working directory must not decide which `worker` they import.
 
-    Those that are to die with us are told who we are: they ask the kernel for it before they import what may fail.
+    They are told who we are, since they ask the kernel to die with us before they import what may fail; a poller takes
+    that back when it can hold messages.
     """
-    arguments = [sys.executable, "-P", "-m", f"worker.{role}", str(fd)]
-    return arguments if role is Role.POLLER else [*arguments, str(os.getpid())]
+    return [sys.executable, "-P", "-m", f"worker.{role}", str(fd), str(os.getpid())]
 
 
 def environment(inherited: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ import orjson
 
 from worker.aws import payloads
 from worker.aws.errors import entry_failure
-from worker.policy.failures import Failure, FailureKind, classify
+from worker.policy.failures import UNTOLD, Failure, FailureKind, classify
 from worker.policy.requests import Answer, Delete, Hide, Look, Outgoing, Receive, Request
 from worker.testing.sqs_server import limits
 from worker.testing.sqs_server.broker import Broker, Caller, Options
@@ -232,7 +232,7 @@ def _answer(call: Call, reply: Reply) -> Answer:
         waiting, in_flight = (int(body["Attributes"][name]) for name in _DEPTH)
         return Answer(call.token, call.request, call.sent_at, depth=(waiting, in_flight))
     number = len(call.request.receipts if isinstance(call.request, Delete) else call.request.entries)
-    missing = Failure(FailureKind.TRANSIENT, "Missing", "neither Successful nor Failed")
+    missing = Failure(FailureKind.TRANSIENT, UNTOLD, "neither Successful nor Failed")
     results: dict[str, Failure | None] = {entry["Id"]: None for entry in body.get("Successful", ())}
     results |= {entry["Id"]: entry_failure(entry) for entry in body.get("Failed", ())}
     entries = tuple(results.get(str(place), missing) for place in range(number))

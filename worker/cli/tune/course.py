@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from worker.cli import exits
 from worker.cli.quantities import rate as shown
 from worker.cli.tune.candidates import Space
 from worker.cli.tune.source import EmbeddedSource, RealSource
-from worker.cli.tune.window import measure
+from worker.cli.tune.window import Dry, measure
 from worker.policy.tuning import Candidate, Search, Trial, backlog
 from worker.settings import Settings
 
@@ -27,7 +28,7 @@ _AROUND = 5.0
 def search(
     space: Space, source: EmbeddedSource | RealSource, *, settings: Settings, sets: Sequence[str], budget: float
 ) -> list[Trial]:
-    """All trials, in their order; one at least, however small the budget is."""
+    """All trials, in their order; one at least, however small the budget is. A real queue may end them early."""
     seconds = min(_LONGEST, max(_SHORTEST, budget * _SHARE))
     plan = Search(space.dimensions, space.start, allowed=space.allowed)
     trials: list[Trial] = []
@@ -40,7 +41,11 @@ def search(
             if trials and used + longest > budget:
                 break
             progress.update(bar, completed=used, description=_words(candidate, trials))
-            trials.append(_try(candidate, source, trials=trials, settings=settings, sets=sets, seconds=seconds))
+            try:
+                trials.append(_try(candidate, source, trials=trials, settings=settings, sets=sets, seconds=seconds))
+            except Dry as error:
+                print(f"{error}: the queue ran empty, so that is all that can be tried", file=sys.stderr)
+                break
             plan.tell(trials[-1].rate)
             longest = max(seconds, time.monotonic() - begin - used)
     return trials
@@ -67,8 +72,11 @@ def _try(
                 sets=sets,
                 seconds=seconds,
                 drain=settings.drain_timeout,
+                first=not trials,
             )
         wanted = backlog(trial.rate, seconds=seconds + 1.0, least=_LEAST, most=_MOST)
+        if not trial.rate and trials and not place.count:
+            raise Dry("no message was handled in a window")
         if not trial.rate:
             raise exits.Quit(exits.FAILED, "no message was handled in a window: give --messages that the handler takes")
         if not place.count or wanted <= 2 * count:

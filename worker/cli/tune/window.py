@@ -16,6 +16,8 @@ from worker.policy.tuning import Candidate, Trial
 
 #: Seconds in which a pool must get ready and handle its first message; imports of applications can take long.
 _START = 60.0
+#: The same for a real queue, once a trial has shown how the pool starts: its messages may be used up.
+_DRY = 15.0
 #: Seconds of work before the window: pollers need them to find out how many long polls help.
 _WARM_UP = 1.0
 #: Seconds that a drain may take longer than the config says.
@@ -43,10 +45,26 @@ class Look:
         return sum(self.counters[name] for name in _DONE)
 
 
+class Dry(Exception):
+    """A real queue brings no messages (any more)."""
+
+
 def measure(
-    config: str, table: str, *, candidate: Candidate, place: Place, sets: Sequence[str], seconds: float, drain: float
+    config: str,
+    table: str,
+    *,
+    candidate: Candidate,
+    place: Place,
+    sets: Sequence[str],
+    seconds: float,
+    drain: float,
+    first: bool = True,
 ) -> Trial:
-    """Run a pool with these settings for a window. Raises Quit if it does not work at all."""
+    """Run a pool with these settings for a window; `first`: no trial has shown yet that it can.
+
+    Raises Quit if it does not work at all, Dry if it would and a real queue has no messages for it.
+    """
+    patience = _START if first or place.count else _DRY
     with tempfile.TemporaryDirectory(prefix="worker-tune-") as folder:
         socket, log_path = f"{folder}/s", Path(folder) / "log"
         # Ours come last: a later --set wins.
@@ -54,21 +72,27 @@ def measure(
         tuned += [f"queues.{table}.{key}={value}" for key, value in candidate.items()]
         with log_path.open("wb") as log, PoolProcess(config, environ=place.environ, sets=tuned, log=log) as pool:
             try:
-                first = _until(pool, table, socket, done=1, patience=_START)
+                begin = _until(pool, table, socket, done=1, patience=patience)
                 last = _until(pool, table, socket, done=_nearly(place, 0.5), patience=_WARM_UP)
                 if last.done < _nearly(place, 0.5) or not place.count:
-                    first = last  # there is enough left for a window without the first moments
+                    begin = last  # there is enough left for a window without the first moments
                 last = _until(pool, table, socket, done=_nearly(place, 0.95), patience=seconds)
             except _NotWorking as error:
+                if isinstance(error, _Nothing) and not first and not place.count:
+                    raise Dry(str(error)) from None
                 gist = log_path.read_text(errors="replace").splitlines()[-5:]
                 raise exits.Quit(exits.FAILED, "\n".join([str(error), *gist])) from None
             finally:
                 pool.stop(patience=drain + _GRACE)
-    return _trial(first, last, candidate)
+    return _trial(begin, last, candidate)
 
 
 class _NotWorking(Exception):
     """The pool ended, or handles nothing."""
+
+
+class _Nothing(_NotWorking):
+    """It runs, and no message came."""
 
 
 def _nearly(place: Place, share: float) -> int:
@@ -87,7 +111,7 @@ def _until(pool: PoolProcess, table: str, socket: str, *, done: int, patience: f
         if look is not None and (look.done >= done or (time.monotonic() >= end and done > 1)):
             return look
         if time.monotonic() >= end:
-            raise _NotWorking(f"no message was handled within {patience:g} s")
+            raise _Nothing(f"no message was handled within {patience:g} s")
         time.sleep(_LOOK)
 
 
