@@ -211,6 +211,23 @@ class TestFifo:
         box.failed(again, LOST, sent_at=0.0, now=0.0)
         assert [box.outgoing(one).deduplication_id for one in box.next(1.0)] == ["o", None]
 
+    def test_a_server_may_refuse_entry_by_entry(self) -> None:
+        """As LocalStack does: what had an id of its caller's is sent, the other goes again with ours."""
+        box = filled(
+            outbox(fifo=True, linger=0.0),
+            parcel("a", group="a", own_id="1"),
+            parcel("b", group="b", deduplication_id="d"),
+        )
+        verdict = box.answered(box.next(0.0), (WANTS_IDS, None), ids=("", "id"), now=0.0)
+        assert verdict.failed == []
+        assert [box.outgoing(one).deduplication_id for one in box.next(0.0)] == ["1"]
+
+    def test_a_queue_that_refuses_ids_as_well_is_asked_twice_only(self) -> None:
+        """The same refusal of a message with an id is final."""
+        box = filled(outbox(fifo=True, linger=0.0), parcel("a", group="a", own_id="1"))
+        assert box.failed(box.next(0.0), WANTS_IDS, sent_at=0.0, now=0.0).failed == []
+        assert len(box.failed(box.next(0.0), WANTS_IDS, sent_at=0.0, now=0.0).failed) == 1
+
     def test_batches_that_crossed_the_lesson_go_again_as_well(self) -> None:
         """They were sent without ids before the first refusal came."""
         box = filled(

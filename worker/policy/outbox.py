@@ -21,8 +21,8 @@ from worker.policy.requests import BATCH, BATCH_BYTES, Outgoing
 _CURABLE = {FailureKind.TRANSIENT, FailureKind.THROTTLED, FailureKind.CREDENTIALS, FailureKind.CAPACITY}
 #: Failures of the network before a request left: SQS cannot have the message.
 _NEVER_LEFT = {"EndpointConnectionError", "ConnectTimeoutError", "SSLError"}
-#: A FIFO queue's refusal of a message without a deduplication id names the attribute that would have made one.
-_WANTS_IDS = "ContentBasedDeduplication"
+#: How a FIFO queue's refusal of a message without a deduplication id reads; part of it may be hidden, as a body's text.
+_WANTS_IDS = ("ContentBasedDeduplication", "MessageDeduplicationId provided")
 _EXPIRED = Failure(FailureKind.TRANSIENT, "TimedOut", "its turn did not come in time")
 #: Seconds between two looks for what is past its deadline.
 _LOOK = 0.25
@@ -125,7 +125,7 @@ class Outbox:
 
     def outgoing(self, parcel: Parcel) -> Outgoing:
         """The message as this queue takes it."""
-        if parcel.named and parcel.own_id and parcel.outgoing.deduplication_id is None:
+        if parcel.named and parcel.own_id:
             return replace(parcel.outgoing, deduplication_id=parcel.own_id)
         return parcel.outgoing
 
@@ -158,13 +158,16 @@ class Outbox:
                 verdict.sent.append((parcel, message_id))
                 continue
             parcel.maybe_sent |= failure.code == "Missing"
+            if self._learns(parcel, failure):  # LocalStack refuses entry by entry, SQS the batch
+                self._line.append(parcel)
+                continue
             self._again_or_never(parcel, failure, verdict=verdict, now=now, chance=self._chance())
         return verdict
 
     def failed(self, batch: list[Parcel], failure: Failure, *, sent_at: float, now: float) -> Verdict:
         """The request failed as a whole."""
         verdict = Verdict()
-        learnt = self._learns(batch, failure)
+        learnt = any(self._learns(parcel, failure) for parcel in batch)
         # SQS refuses a FIFO batch for one bad entry: each shows alone whether it is the one.
         split = failure.kind is FailureKind.INVALID and not learnt and len(batch) > 1
         if failure.kind in _CURABLE:
@@ -229,12 +232,12 @@ class Outbox:
         else:
             del self._tails[group]
 
-    def _learns(self, batch: list[Parcel], failure: Failure) -> bool:
-        """Whether the queue has just told that it wants deduplication ids, which these did not have."""
-        if failure.kind is not FailureKind.INVALID or _WANTS_IDS not in failure.text:
+    def _learns(self, parcel: Parcel, failure: Failure) -> bool:
+        """Whether the queue has just told that it wants deduplication ids, and this had none though we have one."""
+        if failure.kind is not FailureKind.INVALID or not any(words in failure.text for words in _WANTS_IDS):
             return False
         self._gives_ids = True
-        return any(one.own_id and not one.named and one.outgoing.deduplication_id is None for one in batch)
+        return bool(parcel.own_id) and not parcel.named
 
     def _rest(self, failure: Failure, *, sent_at: float, now: float) -> None:
         """Throttled, or failing twice in a row: all wait. Requests that crossed the first one tell nothing new."""

@@ -20,7 +20,7 @@ class Engine:
         self.target = target
         self.closing = False  #: nothing new is taken from callers, though some of it may still wait for room
         self.closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as in Intake
         self._sender: Sender | None = None
 
     @property
@@ -80,12 +80,12 @@ class Engine:
         with self._lock:
             self.closing = self.closed = True
             sender = self._sender
-        if sender is not None:
-            sender.close()
+        if sender is None or sender.close():
+            lifetime.forget(self)
 
     def after_fork(self) -> None:
         """In the child: what was admitted is the parent's to send; the next message starts a sender of its own."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.disown()

@@ -24,7 +24,8 @@ class Intake:
         self._timeout = timeout
         self._messages = messages
         self._size = size
-        self._lock = threading.Lock()
+        #: A signal's handler may send, flush or close in the middle of a send of its own thread.
+        self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)
         self._admitted: list[Parcel] = []
         self._unsettled = 0
@@ -112,6 +113,17 @@ class Intake:
         """Let the other side look."""
         with contextlib.suppress(BlockingIOError, OSError):  # full: it is awake; closed: nobody looks any more
             self._waker.send(b"!")
+
+    def interrupted(self) -> bool:
+        """Whether the caller's thread is in one of these methods already: it is a signal's handler, in the midst of it.
+
+        The lock is its own then until it returns, so it must not wait for the other side.
+        """
+        try:
+            self._room.notify(0)
+        except RuntimeError:  # not its own
+            return False
+        return True
 
     def disown(self) -> tuple[list[Parcel], list[Future[None]]]:
         """After a fork, in the child: what was admitted and who waits. The lock may be held by nobody who is here."""

@@ -71,30 +71,32 @@ class Sender:
         self._intake.press()
 
     def flush(self) -> None:
-        """Return when all that was admitted is resolved."""
+        """Return when all that was admitted is resolved; at once in a signal's handler that interrupted a send."""
         self._not_from_a_callback("flush")
         waiting = self._intake.hurry()
-        while self._thread.is_alive():
+        while self._thread.is_alive() and not self._intake.interrupted():
             if wait([waiting], timeout=1.0).done:
                 return
 
-    def close(self) -> None:
-        """Return when all that was admitted is resolved, and the thread has ended."""
+    def close(self) -> bool:
+        """Return when all is resolved and the thread has ended; False, at once, where flush() does not wait."""
         self._not_from_a_callback("close")
         self._intake.close(f"the producer of queue {self._queue} is closed")
+        if self._intake.interrupted():
+            return False
         self._thread.join()
+        return True
 
     def disown(self) -> None:
         """After a fork, in the child: the thread is the parent's, and so is all that was admitted."""
         self._selector.close()
-        self._client.close()
         parcels, waiting = self._intake.disown()
         parcels += self._outbox.empty()
-        if parcels or waiting:
-            # In a thread: a future's lock may have been held when the process forked, by somebody who is not here.
-            threading.Thread(target=self._disown, args=(parcels, waiting), daemon=True).start()
+        # In a thread: a lock of a future or of boto3 may have been held at the fork, by a thread that is not here.
+        threading.Thread(target=self._disown, args=(parcels, waiting), daemon=True).start()
 
     def _disown(self, parcels: list[Parcel], waiting: list[Future[None]]) -> None:
+        self._client.close()
         reason = f"handed over before os.fork(): process {os.getppid()} sends it, not its child {os.getpid()}"
         for parcel in parcels:
             ticket = _ticket(parcel)
