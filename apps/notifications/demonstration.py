@@ -46,7 +46,8 @@ def prepare() -> None:
 def plan(count: int) -> tuple[list[int], int]:
     """The recipients of each notification, and how many broken messages: `count` messages together."""
     broken = count // _BROKEN_EVERY
-    left, sizes = count - broken, []
+    left = count - broken
+    sizes: list[int] = []
     while left:
         size = _SIZES[len(sizes) % len(_SIZES)]
         messages = -(-size // _PER_MESSAGE)

@@ -223,6 +223,16 @@ class TestFailures:
         with pytest.raises(SendError, match=r"EndpointConnectionError|ConnectTimeoutError"):
             producers("orders", region="eu-west-1", allow_insecure_endpoint=True, timeout=0.1).send("a").result(20)
 
+    def test_a_given_endpoint_outranks_the_environments(
+        self, queue: Queue, producers: MakeProducer, client: str, monkeypatch: pytest.MonkeyPatch, sqs_endpoint: str
+    ) -> None:
+        """For programs with a variable of their own for it; in clear it leads to this machine only."""
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9")
+        assert producers(queue.url, client=client, endpoint_url=sqs_endpoint).send("a").result(10)
+        assert queue.bodies() == ["a"]
+        with pytest.raises(SendError, match="plain http to another machine"):
+            producers(queue.url, client=client, endpoint_url="http://sqs.example.com").send("a")
+
     def test_a_thread_that_fails_tells_all_who_wait(
         self, queue: Queue, producers: MakeProducer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
