@@ -73,9 +73,9 @@ def sns() -> SNSClient:
     return boto3.client("sns", config=_config(attempts=2))
 
 
-def ssm() -> SSMClient:
-    """For queue URLs."""
-    return boto3.client("ssm", config=_config(attempts=2))
+def ssm(role_arn: str = "") -> SSMClient:
+    """For queue URLs; `role_arn` may be of the account that has the queues, as the pool reads them under it."""
+    return _session(role_arn).client("ssm", config=_config(attempts=2))
 
 
 def route53(role_arn: str = "") -> Route53Client:

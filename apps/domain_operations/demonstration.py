@@ -135,9 +135,10 @@ def counts() -> dict[str, int]:
 
     rows = Counter(item["status"]["S"] for item in _scan(_TABLE))
     zones: Any = clients.route53().get_paginator("list_hosted_zones").paginate()
+    s3 = clients.s3()
     try:
-        file = json.loads(clients.s3().get_object(Bucket=_BUCKET, Key=KEY)["Body"].read())["domains"]
-    except clients.s3().exceptions.NoSuchKey:
+        file = json.loads(s3.get_object(Bucket=_BUCKET, Key=KEY)["Body"].read())["domains"]
+    except s3.exceptions.NoSuchKey:
         file = {}
     listed = Counter(entry["status"] for entry in file.values())
     try:

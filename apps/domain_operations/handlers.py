@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from functools import cache
 
 from botocore.exceptions import ClientError
 
 from apps.domain_operations import clients
 from apps.domain_operations.domains_file import Contended, DomainsFile
+from apps.domain_operations.logs import say
 from apps.domain_operations.operations import Busy, Operations
-from apps.domain_operations.rules import BadChange, backoff, read
+from apps.domain_operations.rules import BadChange, ahead, backoff, read
 from apps.domain_operations.table import DomainTable, Overtaken
 from apps.domain_operations.zones import Zones
 from worker import Message, Reject, Retry
@@ -34,6 +36,9 @@ def change_domain(message: Message) -> None:
         change = read(message.body)
     except BadChange as error:
         raise Reject(str(error)) from None
+    if seconds := ahead(change, sent_at=message.sent_at or time.time()):
+        # Done all the same; but until then all later changes of this domain will be stale.
+        say("warning", "timestamp_ahead", message=message.id, domain=change.domain, seconds=round(seconds))
     try:
         _operations().apply(change, owner=message.id)
     except Busy as error:

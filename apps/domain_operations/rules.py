@@ -23,6 +23,9 @@ _LONGEST_DOMAIN = 253
 _LONGEST_TEXT = 256
 #: Idempotency keys that a row remembers: a domain has a handful of operations in its life.
 KEYS = 100
+#: Seconds by which a timestamp may lie ahead of the moment when SQS got its message, without a warning. AWS refuses
+#: requests whose clock is as far off, so a sender that got through took its timestamp from another clock.
+AHEAD = 900.0
 #: Seconds that a claim is kept for one who may have died. More than handler_timeout of worker.toml and the second in
 #: which a hung handler is killed: while the claim lasts, nobody else can be at work on the domain.
 CLAIM = 150.0
@@ -156,6 +159,12 @@ def verdict(row: Row, change: Change, *, owner: str, now: float) -> Verdict:
     if row.claimed_by not in (None, owner) and (row.claimed_until or 0.0) > now:
         return Verdict.BUSY
     return Verdict.GO
+
+
+def ahead(change: Change, *, sent_at: float) -> float:
+    """Seconds by which the change's timestamp lies ahead, if too many; 0.0 else. `sent_at` in seconds since 1970."""
+    seconds = change.at.timestamp() - sent_at
+    return seconds if seconds > AHEAD else 0.0
 
 
 def claimed(row: Row, change: Change, *, owner: str, now: float) -> Row:

@@ -68,7 +68,7 @@ def _producer() -> Producer:
     if url:
         return _kept(url, role)
     environment = clients.required("ENVIRONMENT", "dev, staging or prod; or give DOMAIN_QUEUE_URL")
-    return _kept(_url_of(environment), role)
+    return _kept(_url_of(environment, role), role)
 
 
 @cache
@@ -78,10 +78,10 @@ def _kept(url: str, role: str) -> Producer:
 
 
 @cache
-def _url_of(environment: str) -> str:
+def _url_of(environment: str, role: str) -> str:
     """Asked once; a failure is asked again."""
     name = f"/storefront-{environment}/sqs/domain-queue-url"
-    return clients.ssm().get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"].strip()
+    return clients.ssm(role).get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"].strip()
 
 
 def _failure(position: int, code: str, reason: str, *, sender: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -92,6 +93,17 @@ def test_stale_and_repeated_messages_are_acked(
     assert len(resources.zones()) == 1
     events = [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()]
     assert events == ["domain_active", "domain_stale", "domain_repeated"]
+
+
+def test_a_timestamp_that_lies_ahead_is_warned_of(
+    handlers: ModuleType, resources: Resources, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is done; whoever wonders later why all else is stale finds the line."""
+    run_inline(handlers.change_domain, ON | {"timestamp": "2199-01-01T00:00:00Z"})
+    run_inline(handlers.change_domain, ON | {"domain": "b.example", "timestamp": time.time() + 600})
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["timestamp_ahead", "domain_active", "domain_active"]
+    assert (lines[0]["domain"], lines[0]["level"]) == ("shop.example", "warning")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from apps.domain_operations.rules import CLAIM
 from apps.notifications.rules import read as read_notification
 from tests.apps.conftest import make_queue, take_all
 from tests.apps.domain_operations.test_handlers import module
+from worker import Message
 from worker.testing.run_inline import Kind, run_inline
 
 ORDER: dict[str, Any] = {
@@ -80,6 +81,10 @@ def test_other_words_are_another_order() -> None:
     assert read(same).digest == read(body()).digest
     assert read(body(content="Other")).digest != read(body()).digest
     assert read(body(order_id="o-2")).batch_id != read(body()).batch_id
+
+
+def message(text: bytes) -> Message:
+    return Message(id="m-1", body=text, queue="orders")
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,30 @@ def test_an_order_that_was_not_sent_is_tried_again(shop: Shop) -> None:
     sqs.create_queue(QueueName=shop.queue.rpartition("/")[2])
     assert run_inline(shop.module.place_order, ORDER).kind is Kind.ACK
     assert (len(shop.sent()), shop.row()["status"]) == (1, "notified")
+
+
+class Died(BaseException):
+    """As SIGKILL: no `except Exception` runs."""
+
+
+def test_an_order_that_died_before_its_end_is_sent_again_as_the_same_batch(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the send and the last write; the notifications application drops the second by its batch id."""
+
+    def dies(*_: object, **__: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OrderTable, "notified", dies)
+        with pytest.raises(Died):
+            shop.module.place_order(message(body()))
+    assert shop.row()["status"] == "received"
+    shop.module.place_order(message(body()))
+    first, second = shop.sent()
+    assert first == second
+    assert first["batch_id"] == shop.row()["batch_id"]
+    assert shop.row()["status"] == "notified"
 
 
 def test_one_message_of_an_order_is_at_work_at_a_time(shop: Shop) -> None:
