@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -238,6 +239,18 @@ def test_a_claim_of_another_message_is_waited_for(operations: Operations, resour
     clock[0] += raised.value.seconds
     operations.apply(later(ON, 1), owner="m-2")
     assert resources.zones() == [("shop.example", "shop.example/1")]
+
+
+def test_messages_of_one_domain_at_the_same_time_go_one_after_the_other(
+    operations: Operations, resources: Resources
+) -> None:
+    """Six messages with one key, at once: one makes the change, the others find it made; there is one zone."""
+    operations = replace(operations, patience=60.0)
+    change = replace(ON, idempotency_key="k-1")
+    with ThreadPoolExecutor(6) as pool:
+        verdicts = list(pool.map(lambda number: operations.apply(change, owner=f"m-{number}"), range(6)))
+    assert sorted(verdict.value for verdict in verdicts) == ["go", *["repeated"] * 5]
+    assert (len(resources.zones()), resources.item("shop.example")["generation"]) == (1, 1)
 
 
 def test_a_change_that_failed_lets_others_go_on_at_once(operations: Operations, resources: Resources) -> None:
