@@ -7,7 +7,7 @@ from collections import deque
 
 from worker.platform import now
 from worker.policy.delivery import Received
-from worker.policy.requests import Answer, Delete, Look, Receive, Request
+from worker.policy.requests import Answer, Delete, Depth, Look, Receive, Request
 
 
 class EndlessSqs:
@@ -41,7 +41,7 @@ class EndlessSqs:
             answer = Answer(token, request, sent_at, messages=messages)
         elif isinstance(request, Look):
             self.settling += 1
-            answer = Answer(token, request, sent_at, depth=(0, 0))
+            answer = Answer(token, request, sent_at, depth=Depth(0, 0, 0))
         else:
             self.settling += 1
             entries = request.receipts if isinstance(request, Delete) else request.entries

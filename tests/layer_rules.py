@@ -19,7 +19,8 @@ LADDER = (
     {"cli"},
     {"testing", "aws_lambda"},
     {"template"},
-    {"supervisor", "poller", "handler", "reporter", "producer"},
+    # idempotency is run by user code, in a handler process, and meets no room of the pool: its stores are its own.
+    {"supervisor", "poller", "handler", "reporter", "producer", "idempotency"},
     {"aws", "protocol"},
     {"channel", "slots", "leases", "policy", "config"},
     {"platform", "face", "envelopes", "outgoing"},
@@ -59,11 +60,15 @@ PUBLIC_MODULES = {"worker.aws_lambda", "worker.envelopes", "worker.idempotency"}
 DRAWERS = {"util", "utils", "common", "helper", "helpers", "base", "core", "misc"}
 LONGEST_MODULE, LONGEST_FUNCTION = 320, 60  #: lines
 
-#: How the first line of a module's docstring may name its process, by the longest folder that has an entry.
+#: How the first line of a module's docstring may name its process, by the longest folder that has an entry; a file that
+#: runs elsewhere than its folder has one of its own.
 PROCESSES = {
     "worker": {"Every process", "Handler process", "Poller and supervisor", "Command line"},
     "worker/aws": {"Poller process", "Command line", "Lambda function"},
     "worker/aws_lambda": {"Lambda function"},
+    # What user code asks of DynamoDB, it asks in its own process. All that speaks with AWS is in one room all the same.
+    "worker/aws/dynamodb.py": {"Handler process"},
+    "worker/aws/idempotency.py": {"Handler process"},
     "worker/cli": {"Command line"},
     "worker/config": {"Command line"},
     "worker/handler": {"Handler process"},
@@ -74,7 +79,7 @@ PROCESSES = {
     "worker/supervisor": {"Supervisor process"},
     "worker/template": {"Template process"},
     "worker/testing": {"Test process", "Command line", "Every process", "SQS server process", "AWS services process"},
-    "apps": {"Handler process", "Command line", "Producer process"},
+    "apps": {"Handler process", "Command line", "Producer process", "Lambda function"},
 }
 #: Rooms of several processes: their first line says what the room is.
 FACES = {"worker/__init__.py", "worker/testing/__init__.py", "apps/__init__.py"}
@@ -201,6 +206,19 @@ def only_aws_speaks_to_aws(tree: Tree) -> Iterator[str]:
                 yield module.at(one.line, f"imports {one.target}")
 
 
+def user_code_pays_for_no_client_it_does_not_use(tree: Tree) -> Iterator[str]:
+    """What speaks with AWS in a handler process imports botocore in functions only, and nothing of the poller's."""
+    for module in tree.modules:
+        if PROCESSES.get(module.path) != {"Handler process"}:
+            continue
+        top = {node.lineno for node in module.tree.body}
+        for one in module.imports:
+            if one.line in top and one.target.split(".")[0] in {"boto3", "botocore"}:
+                yield module.at(one.line, f"imports {one.target} before it is asked for anything")
+            if one.target.startswith("worker.aws") and PROCESSES.get(_path(one.target)) != {"Handler process"}:
+                yield module.at(one.line, f"imports {one.target}, which is the poller's")
+
+
 def applications_see_the_face_only(tree: Tree) -> Iterator[str]:
     """What an application imports of worker is public, or it could not be a user's. demonstration.py serves the CLI."""
     public = {
@@ -237,7 +255,7 @@ def nothing_runs_what_it_reads_or_shares_a_lock(tree: Tree) -> Iterator[str]:
 def every_module_names_its_process(tree: Tree) -> Iterator[str]:
     for module in tree.modules:
         first = (ast.get_docstring(module.tree) or "").partition("\n")[0]
-        folders = [folder for folder in PROCESSES if module.path.startswith(f"{folder}/")]
+        folders = [folder for folder in PROCESSES if f"{module.path}/".startswith(f"{folder}/")]
         allowed = PROCESSES[max(folders, key=len)]
         if not first:
             yield module.at(1, "no docstring")
@@ -273,6 +291,10 @@ def exceptions_from_lint_have_a_reason(tree: Tree) -> Iterator[str]:
                 yield module.at(number, "no reason beside it")
 
 
+def _path(name: str) -> str:
+    return f"{name.replace('.', '/')}.py"
+
+
 def _calls(module: Module, names: set[str]) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
@@ -290,6 +312,7 @@ RULES: list[Rule] = [
     no_import_circle,
     policy_is_pure,
     only_aws_speaks_to_aws,
+    user_code_pays_for_no_client_it_does_not_use,
     applications_see_the_face_only,
     nothing_runs_what_it_reads_or_shares_a_lock,
     every_module_names_its_process,

@@ -181,6 +181,39 @@ def test_the_readmes_batch_function_runs(example: Callable[[str, str], ModuleTyp
     assert [outcome.kind for outcome in outcomes] == [Kind.ACK, Kind.REJECT, Kind.ACK]
 
 
+def test_the_typed_function_that_is_shown_runs(example: Callable[[str, str], ModuleType]) -> None:
+    """An order is taken, and a misfit gets the reason that the page shows."""
+    page = ROOT / "docs/handlers.md"
+    place_order = example(
+        "typed_order", next(one for one in blocks(page, "python") if "class Order" in one)
+    ).place_order
+    assert run_inline(place_order, {"id": 1, "items": [{"sku": "a", "price": 1.5}]}).kind is Kind.ACK
+    assert run_inline(place_order, {"id": 1, "items": []}).reason == "nothing ordered"
+    misfit = run_inline(place_order, {"id": 1, "items": [{"sku": "a", "price": "1.5"}]})
+    assert f"{misfit.reason}\n" in blocks(page, "")
+
+
+def test_the_envelopes_that_are_shown_run(example: Callable[[str, str], ModuleType]) -> None:
+    """Records of S3 are read, and a notification without a signature is rejected."""
+    sources = blocks(ROOT / "docs/handlers.md", "python")
+    resize = example("shown_records", next(one for one in sources if "def resize" in one)).resize
+    assert run_inline(resize, {"Event": "s3:TestEvent"}).kind is Kind.ACK
+    assert run_inline(resize, {}).reason == "decode: $.Records: missing, so this is no S3 event"
+    verified = example("shown_verifier", next(one for one in sources if "SNSVerifier" in one)).place_order
+    topic = "arn:aws:sns:eu-west-1:123456789012:orders"
+    unsigned = {"Type": "Notification", "MessageId": "m", "TopicArn": topic, "Message": "x", "Timestamp": "t"}
+    assert run_inline(verified, unsigned).reason == "signature: there is none (Signature, SigningCertURL)"
+
+
+def test_the_lambda_function_that_is_shown_runs(example: Callable[[str, str], ModuleType]) -> None:
+    """It answers with the message that failed."""
+    lambda_handler = example("shown_lambda", blocks(ROOT / "docs/lambda.md", "python")[0]).lambda_handler
+    bodies = {"good": '{"total": 1}', "bad": '{"total": -1}'}
+    arn = {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:orders"}
+    event = {"Records": [{"messageId": name, "body": body, **arn} for name, body in bodies.items()]}
+    assert lambda_handler(event, None) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+
+
 def test_the_middleware_that_is_shown_runs(
     example: Callable[[str, str], ModuleType], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,7 +262,11 @@ def test_the_readmes_tests_pass(example: Callable[[str, str], ModuleType], sqs_e
 
 @pytest.mark.parametrize(
     ("document", "text"),
-    [(path, text) for path in (README, ROOT / "docs/configuration.md") for text in blocks(path, "toml")],
+    [
+        (path, text)
+        for path in (README, ROOT / "docs/configuration.md", ROOT / "docs/handlers.md")
+        for text in blocks(path, "toml")
+    ],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
 def test_the_configs_that_are_shown_are_valid(document: Path, text: str, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.layer_rules import (
     policy_is_pure,
     rooms_have_a_size_one_can_hold,
     strangers_never_meet,
+    user_code_pays_for_no_client_it_does_not_use,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +64,7 @@ GOOD = {
     "worker/poller/__init__.py": '"""Poller process: all."""\n',
     "worker/poller/loop.py": '"""Poller process: loop."""\nfrom worker import channel\nimport worker.policy.ledger\n',
     "worker/aws/session.py": '"""Poller process: clients."""\nimport boto3  # type: ignore[x]  # no stubs\n',
+    "worker/aws/idempotency.py": '"""Handler process: keys."""\ndef f():\n    import botocore\n',
     "apps/shop/handlers.py": '"""Handler process: orders."""\nfrom worker import Message\n',
 }
 
@@ -114,6 +116,12 @@ POLLER, POLICY = "worker/poller/loop.py", "worker/policy/ledger.py"
         (policy_is_pure, POLICY, "open('x')\n"),
         (only_aws_speaks_to_aws, POLLER, "import boto3.session\n"),
         (only_aws_speaks_to_aws, "worker/envelopes.py", "from botocore.exceptions import ClientError\n"),
+        (user_code_pays_for_no_client_it_does_not_use, "worker/aws/idempotency.py", "import botocore.session\n"),
+        (
+            user_code_pays_for_no_client_it_does_not_use,
+            "worker/aws/idempotency.py",
+            "def g():\n    import worker.aws.session\n",
+        ),
         (applications_see_the_face_only, "apps/shop/handlers.py", "from worker.message import Message\n"),
         (applications_see_the_face_only, "apps/shop/handlers.py", "import worker.testing\n"),
         (applications_see_the_face_only, "apps/shop/handlers.py", "from worker import channel\n"),
@@ -127,6 +135,7 @@ POLLER, POLICY = "worker/poller/loop.py", "worker/policy/ledger.py"
         (nothing_runs_what_it_reads_or_shares_a_lock, POLLER, "import importlib\n"),
         (every_module_names_its_process, "worker/poller/bare.py", "x = 1\n"),
         (every_module_names_its_process, "worker/poller/vague.py", '"""Extends leases."""\n'),
+        (every_module_names_its_process, "worker/aws/lost.py", '"""Handler process: extends leases."""\n'),
         (every_module_names_its_process, "worker/poller/lost.py", '"""Handler process: extends leases."""\n'),
         (every_module_names_its_process, "apps/shop/service.py", '"""\nHandler: x."""\n'),
         (rooms_have_a_size_one_can_hold, POLLER, "x = 1\n" * 320),

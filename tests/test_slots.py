@@ -38,7 +38,7 @@ def test_a_fresh_slot_says_nothing() -> None:
     assert slot.look() == (0, ChildState.STARTING, 0, 0, 0.0, 0, 0.0)
     poller = PollerSlot(mmap.mmap(-1, PollerSlot.size())).look()
     nothing = 0, ChildState.STARTING, 0.0, 0.0, 0.0, dict.fromkeys(COUNTERS, 0), "", 0.0, "", 0.0, 0.0, 0.0, 0.0
-    assert poller == nothing
+    assert poller == (*nothing, "", 0.0, 0.0)
 
 
 def test_running_messages_are_named_until_they_finish() -> None:
@@ -90,9 +90,11 @@ def test_facts_of_a_poller_round_trip() -> None:
     slot.tell(pid=7, state=ChildState.READY, **told)
     slot.show(limit="handlers", per_second=1234.5, cpu=0.75, receive_seconds=0.012, settle_seconds=0.009)
     slot.count(counters)
+    slot.tell_emptiness("in_flight", busy_until=6.5, since=7.5)
     facts = slot.look()
     assert facts[:8] == (7, ChildState.READY, 1.5, 0.5, 9.5, counters, "denied", 0.25)
-    assert facts[8:] == ("handlers", 1234.5, 0.75, 0.012, 0.009)
+    assert facts[8:13] == ("handlers", 1234.5, 0.75, 0.012, 0.009)
+    assert facts[13:] == ("in_flight", 6.5, 7.5)
 
 
 def at_every_line(call: Callable[[], T], then: Callable[[], object]) -> T:

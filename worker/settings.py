@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 #: Seconds that a long poll may take longer than its wait before it counts as lost (the receive client's read timeout).
 POLL_GRACE = 5.0
+#: Seconds that a receive, and a pause after one, may take at most in a run that ends when all queues are empty.
+UNTIL_EMPTY_WAIT = 1.0
 #: Messages that one handler process may run at once. Its slot, which names them, has 300 KB then.
 MOST_RUNNING = 4096
 
@@ -57,6 +59,7 @@ class QueueSettings:
     name: str
     handler: str  #: "package.module:function"
     middleware: tuple[str, ...] = ()  #: the same, of functions around the handler function, outermost first
+    envelope: str = ""  #: what bodies come in: "sns", "eventbridge", "cloudevents"; empty: nothing
     on_start: str = ""  #: the same, of what each handler process calls before its first message
     on_stop: str = ""  #: and after its last
     url: str = ""
@@ -105,6 +108,7 @@ class Settings:
     allow_insecure_endpoint: bool = False  #: plain http to other machines
     log_level: str = "info"
     left_out: tuple[str, ...] = ()  #: tables of queues whose `when` says no
+    until_empty: bool = False  #: the command line's: end when all queues are empty
     paths: tuple[str, ...] = ()  #: folders the application is found in: the config's and the working directory
 
     def queue(self, name: str) -> QueueSettings:
@@ -113,6 +117,15 @@ class Settings:
             if queue.name == name:
                 return queue
         raise KeyError(name)
+
+
+def until_empty(settings: Settings) -> Settings:
+    """The same pool, for a run that ends when all queues are empty: nobody is to wait for a long poll to say so."""
+    queues = (
+        replace(queue, wait=min(queue.wait, UNTIL_EMPTY_WAIT), pause=min(queue.pause, UNTIL_EMPTY_WAIT))
+        for queue in settings.queues
+    )
+    return replace(settings, until_empty=True, queues=tuple(queues))
 
 
 def in_clear(url: str) -> bool:

@@ -18,7 +18,7 @@ from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
-from worker.telemetry import COUNTERS, LIMITS, TROUBLES
+from worker.telemetry import AWAITED, COUNTERS, LIMITS, TROUBLES
 
 #: Outcomes a handler's ring holds at least.
 RING = 1024
@@ -154,7 +154,8 @@ class HandlerFacts(NamedTuple):
 
 #: Places of words in a poller's slot; its pid and state stand where a handler's do.
 _MOVED, _RECEIVED, _QUIET, _TROUBLE, _TROUBLE_SINCE = 1, 2, 3, 4, 5
-_LIMIT, _RATE, _CPU, _RECEIVE_TRIP, _SETTLE_TRIP, _COUNTS = 6, 7, 8, 9, 10, 11
+_LIMIT, _RATE, _CPU, _RECEIVE_TRIP, _SETTLE_TRIP = 6, 7, 8, 9, 10
+_AWAITS, _BUSY_UNTIL, _EMPTY_SINCE, _COUNTS = 11, 12, 13, 14
 
 
 class PollerSlot:
@@ -193,6 +194,11 @@ class PollerSlot:
         seconds[_RATE], seconds[_CPU] = per_second, cpu
         seconds[_RECEIVE_TRIP], seconds[_SETTLE_TRIP] = receive_seconds, settle_seconds
 
+    def tell_emptiness(self, awaits: str, *, busy_until: float, since: float) -> None:
+        """For a pool that ends when its queues are empty: what that waits for, and since when this one is empty."""
+        self._words[_AWAITS] = AWAITED.index(awaits)
+        self._seconds[_BUSY_UNTIL], self._seconds[_EMPTY_SINCE] = busy_until, since
+
     def count(self, counters: dict[str, int]) -> None:
         """Publish the counters, in the order of telemetry.COUNTERS."""
         self._words[_COUNTS : _COUNTS + len(COUNTERS)] = memoryview(array("Q", [counters[name] for name in COUNTERS]))
@@ -216,6 +222,9 @@ class PollerSlot:
             cpu=seconds[_CPU],
             receive_seconds=seconds[_RECEIVE_TRIP],
             settle_seconds=seconds[_SETTLE_TRIP],
+            awaits=AWAITED[self._words[_AWAITS]],
+            busy_until=seconds[_BUSY_UNTIL],
+            empty_since=seconds[_EMPTY_SINCE],
         )
 
 
@@ -235,6 +244,9 @@ class PollerFacts(NamedTuple):
     cpu: float = 0.0  #: cores that it uses
     receive_seconds: float = 0.0  #: mean round trip of a receive that need not wait for messages; 0.0: none yet
     settle_seconds: float = 0.0  #: mean round trip of a settlement; 0.0: none yet
+    awaits: str = ""  #: what it waits for before the queue is empty, one of telemetry.AWAITED
+    busy_until: float = 0.0  #: when it last held a message, or when the last that it has hidden comes back
+    empty_since: float = 0.0  #: the queue has been empty since; 0.0: not known to be. Both only with `until_empty`
 
 
 def _pid_and_state(word: int) -> tuple[int, ChildState]:

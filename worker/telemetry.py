@@ -55,6 +55,9 @@ TROUBLES = (
 #: What can keep a poller from being faster (policy.pace), numbered for its slot; the first: nothing known.
 LIMITS = ("", "queue", "polls", "handlers", "deletes", "bytes", "leases", "cpu", "endpoint")
 
+#: What a pool can wait for that ends when its queues are empty (policy.emptiness), likewise; the first: nothing.
+AWAITED = ("", "held", "hidden", "visible", "in_flight", "delayed", "endpoint", "receives")
+
 #: Levels, with the syslog numbers that journald understands as a "<N>" prefix.
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 

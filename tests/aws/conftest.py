@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.idempotency.conftest import dynamodb, message, services  # noqa: F401 - fixtures of a table of keys
 from worker import platform
 from worker.aws.clients import Client, client_for
 from worker.aws.session import Session

@@ -97,7 +97,7 @@ def test_a_look_tells_the_depth(calls: Sqs, sqs: Any, url: str) -> None:
         sqs.send_message(QueueUrl=url, MessageBody=f"{number}")
     ask(calls, Receive(2, 0, 30))
     (answer,) = ask(calls, Look())
-    assert answer.depth == (3, 2)
+    assert answer.depth == (3, 2, 0)
 
 
 def test_a_denied_look_is_an_answer_too(calls: Sqs, sqs_server: SqsServerProcess) -> None:

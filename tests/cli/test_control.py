@@ -35,6 +35,19 @@ def test_status_shows_every_queue_and_process_in_plain_lines(pool: FakePool, cap
     assert pool.requests == [{"verb": "status"}]
 
 
+def test_status_says_what_a_pool_waits_for_that_ends_when_its_queues_are_empty(
+    pool: FakePool, capsys: Captured
+) -> None:
+    """A line for each poller whose queue is not known to be empty."""
+    orders = STATUS["queues"]["orders"]
+    (poller,) = orders["pollers"]
+    pollers = [poller | {"awaits": "in_flight"}, poller | {"number": 1, "awaits": ""}]
+    pool.answer = STATUS | {"until_empty": True, "queues": {"orders": orders | {"pollers": pollers}}}
+    assert main(["status", "--socket", pool.path]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "not empty yet" in line]
+    assert told == ["poller orders/0: not empty yet: messages are in flight at another consumer, or hidden"]
+
+
 def test_status_as_json_is_the_pools_own_answer(pool: FakePool, capsys: Captured) -> None:
     """--json hands the answer through, for programs."""
     assert main(["status", "--json", "--socket", pool.path]) == 0

@@ -50,6 +50,8 @@ def test_a_good_handler_function_has_no_fault(tmp_path: Path) -> None:
         ("class C:\n async def __call__(self, message): pass\nhandle = C()\n", "async def"),
         ("def handle(): pass\n", "one argument, the message"),
         ("def handle(message, other): pass\n", "one argument, the message"),
+        ("class Order: pass\ndef handle(order: Order): pass\n", "Order cannot be decoded: nothing is known of Order"),
+        ("def handle(order: 'Order'): pass\n", "cannot be evaluated (NameError: name 'Order' is not defined)"),
         ("import os\nos._exit(0)\n", "ended its process (exit code 0)"),
         ("import os\nos._exit(9)\n", "ended its process (exit code 9)"),
         ("import os\nos.abort()\n", "killed its process (SIGABRT)"),
@@ -72,6 +74,7 @@ def test_a_fault_of_the_application_is_told_in_one_line(tmp_path: Path, text: st
         "def handle(*args, **more): pass\n",
         "def handle(message, other=1): pass\n",
         "handle = print\n",
+        "from worker import Message\ndef handle(order: dict, message: Message): pass\n",
         "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\ndef handle(message): pass\n",
     ],
 )

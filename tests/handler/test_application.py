@@ -136,8 +136,53 @@ def test_what_could_never_handle_a_message_is_refused(module: Module, tmp_path: 
     assert words in refusal(f"{module(source)}:handle", str(tmp_path))
 
 
+ORDER = "from dataclasses import dataclass\nfrom worker import Message\n@dataclass\nclass Order:\n    id: int\n"
+LATER = "from __future__ import annotations\n"
+
+
+@pytest.mark.parametrize("source", [ORDER, LATER + ORDER], ids=["now", "later"])
+@pytest.mark.parametrize("parameters", ["order: Order", "order: Order, message: Message", "order: 'Order', message"])
+def test_a_typed_function_is_called_with_what_it_asks_for(
+    module: Module, tmp_path: Path, source: str, parameters: str
+) -> None:
+    """Annotations are read once, here, whether they are text or not."""
+    function = load(queue(f"{module(f'{source}def handle({parameters}): return order.id')}:handle"), [str(tmp_path)])
+    assert function(Message(id="m", body=b'{"id": 7}', queue="q")) == 7
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            f"{LATER}def handle(order: Order): pass",
+            "the annotation 'Order' of its parameter 'order' cannot be evaluated",
+        ),
+        (
+            "class Order: pass\ndef handle(order: Order): pass",
+            "its parameter 'order': Order cannot be decoded: nothing is",
+        ),
+        (f"{ORDER}def handle(order: Order, message: int): pass", "its second parameter, 'message', gets the message"),
+        (f"{ORDER}def handle(order: Order, a, b): pass", "nothing is known of its parameter 'b'"),
+        ("def handle(order, message): pass", "with two, the body and the message, if the first is annotated"),
+    ],
+)
+def test_a_typed_function_that_cannot_be_served_is_refused(
+    module: Module, tmp_path: Path, source: str, words: str
+) -> None:
+    """At boot, by the parameter and with what to write."""
+    assert words in refusal(f"{module(source)}:handle", str(tmp_path))
+
+
+def test_a_plain_function_is_loaded_as_it_is(module: Module, tmp_path: Path) -> None:
+    """Without annotation or with Message, what the loop calls is the function itself."""
+    name = module("from worker import Message\ndef bare(m): ...\ndef noted(m: Message): ...")
+    for function in ("bare", "noted"):
+        assert load(queue(f"{name}:{function}"), [str(tmp_path)]) is getattr(sys.modules[name], function)
+
+
 PLAIN, ASYNC = "def handle(message): pass", "async def handle(message): pass"
 BATCH = "from worker import Message\ndef handle(messages: list[Message]): pass"
+BODIES = "from worker import Message\ndef handle(orders: list[dict], messages: list[Message]): pass"
 TEN = BatchSettings(size=10)
 
 
@@ -149,6 +194,8 @@ TEN = BatchSettings(size=10)
         (PLAIN, {"concurrency": 8}, "write threads instead"),
         (PLAIN, {"batch": TEN}, "annotated as list[Message]"),
         (BATCH, {}, "such as batch = { size = 10 }"),
+        (BODIES, {}, "such as batch = { size = 10 }"),
+        ("def handle(orders: list[dict]): pass", {"batch": TEN}, "orders: list[Order], messages: list[Message]"),
     ],
 )
 def test_a_function_and_its_table_must_fit(
@@ -164,6 +211,10 @@ def test_a_function_and_its_table_must_fit(
         (ASYNC, {"concurrency": 1}),
         (PLAIN, {"threads": 8}),
         (BATCH, {"batch": TEN}),
+        (BODIES, {"batch": TEN}),
+        (BODIES.replace("def", "async def"), {"batch": TEN, "concurrency": 4}),
+        (PLAIN, {"envelope": "sns"}),
+        (BATCH, {"batch": TEN, "envelope": "sns"}),
         (BATCH, {"batch": TEN, "threads": 4}),
         (BATCH.replace("def", "async def"), {"batch": TEN, "concurrency": 4}),
     ],

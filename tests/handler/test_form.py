@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from worker.handler.form import Form, form_of
+from worker.handler.form import Form, form_of, of_messages
 from worker.message import Message
 
 if TYPE_CHECKING:
@@ -59,3 +59,22 @@ def wrapped(*args: Any) -> None: ...
 def test_the_form_is_seen(function: Callable[..., Any], asynchronous: bool, batch: bool) -> None:
     """By `async def` and by the annotation, text or not; an annotation that names nothing we know is no batch."""
     assert form_of(function) == Form(asynchronous, batch)
+
+
+@pytest.mark.parametrize(
+    ("function", "so"),
+    [
+        (one, True),
+        (bare, True),
+        (many, True),
+        (any_sequence, True),
+        (later, True),
+        (lambda: None, True),
+        (of_text, False),
+        (unknown, False),
+        (type, False),
+    ],
+)
+def test_a_first_look_says_what_surely_takes_messages(function: Callable[..., Any], so: bool) -> None:
+    """What it does not say is looked at closely; see worker/handler/parameters.py."""
+    assert of_messages(function) is so

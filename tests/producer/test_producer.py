@@ -381,6 +381,16 @@ class TestBuffer:
         assert all(future.result(10) for future in found[:2])
         assert sorted(queue.bodies()) == ["a", "b", "c"]
 
+    def test_a_callback_that_fails_costs_nobody_else(self, queue: Queue, producers: MakeProducer) -> None:
+        """Not even one that exits, nor a future that its owner has resolved."""
+        producer = producers(queue.url, linger=0.2)
+        futures = [producer.send(str(number)) for number in range(5)]
+        futures[0].add_done_callback(lambda _: 1 / 0)
+        futures[1].add_done_callback(lambda _: sys.exit(1))
+        futures[2].add_done_callback(lambda _: futures[3].set_result("mine"))
+        assert all(future.result(10) for future in futures)
+        assert producer.send("on").result(10)
+
     def test_a_cancelled_message_is_not_sent(self, queue: Queue, producers: MakeProducer) -> None:
         """Before it is in a request; its room is free again."""
         producer = producers(queue.url, linger=30.0, max_buffer=2)

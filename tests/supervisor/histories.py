@@ -38,6 +38,9 @@ class Row:
     progress: float | None = None  #: None: as of now
     received_at: float | None = None
     counters: dict[str, int] = field(default_factory=dict)
+    awaits: str = ""
+    busy_until: float = 0.0
+    empty_since: float = 0.0
     stacks: str = ""
 
 
@@ -116,7 +119,8 @@ class Table:
         progress = self.now if row.progress is None else row.progress
         received_at = self.now if row.received_at is None else row.received_at
         counters = {counter: row.counters.get(counter, 0) for counter in COUNTERS}
-        return PollerFacts(poller.pid, ChildState.READY, progress, received_at, 0.0, counters)
+        facts = PollerFacts(poller.pid, ChildState.READY, progress, received_at, 0.0, counters)
+        return facts._replace(awaits=row.awaits, busy_until=row.busy_until, empty_since=row.empty_since)
 
     def stacks(self, child: Child) -> str:
         row = self.rows[child.uid]

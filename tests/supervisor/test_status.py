@@ -27,6 +27,7 @@ def test_status_of_a_pool_that_runs():
         "since": 2.0,
         "uptime": 2.0,
         "version": __version__,
+        "until_empty": False,
         "queues": {},
     }
     assert orders.pop("counters") == {**dict.fromkeys(COUNTERS, 0), "received": 5}
@@ -41,6 +42,7 @@ def test_status_of_a_pool_that_runs():
             "receive_age": 0.0,
             "trouble": "",
             "trouble_age": 0.0,
+            "awaits": "",
             "limit": "",
             "per_second": 0.0,
             "cpu": 0.0,

@@ -142,3 +142,21 @@ def by_word_thread(message: Message) -> object:
         effect("end", message)
         return None
     return by_word(message)
+
+
+def until_done(message: Message) -> None:
+    """The second word "later" is a retry after two seconds, the first time; "reject" is one."""
+    word = message.body.split(b" ")[1]
+    if word == b"reject":
+        raise Reject("told to")
+    if word == b"later" and message.attempt == 1 and message.receive_count == 1:
+        effect("retry", message)
+        raise Retry(after=2)
+    effect("end", message)
+
+
+def relay(message: Message) -> Forward:
+    """On to another queue, after as many seconds as the second word says."""
+    time.sleep(float(message.body.split(b" ")[1]))
+    effect("relayed", message)
+    return Forward(queue=os.environ["TARGET"], body=message.body)

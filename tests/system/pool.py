@@ -95,12 +95,19 @@ class Pool:
 
     # --- the process
 
-    def start(self, *prefix: str, ready: bool = True, unchecked: dict[str, Any] | None = None) -> None:
+    def start(
+        self,
+        *prefix: str,
+        ready: bool = True,
+        options: tuple[str, ...] = (),
+        unchecked: dict[str, Any] | None = None,
+    ) -> None:
         """Start `worker run`; waits until every process of it is ready.
 
-        `prefix` is a command that starts it; `unchecked` are queue settings that the config file would refuse.
+        `prefix` is a command that starts it, `options` are those of `worker run`; `unchecked` are queue settings that
+        the config file would refuse.
         """
-        command = [*prefix, sys.executable, "-m", "worker", "run", "--config", str(self.config)]
+        command = [*prefix, sys.executable, "-m", "worker", "run", "--config", str(self.config), *options]
         settings = b""
         if unchecked is not None:
             command = [*prefix, sys.executable, "-m", "tests.system.run_settings"]

@@ -37,7 +37,7 @@ threading.Thread(target=refresh_rates, name="metrics", daemon=True).start()
     reason = refused(launch, source)
     assert reason.startswith("cannot preload 'application:handle': importing it starts 2 threads")
     assert "'Thread-1 (refresh_rates)', 'metrics'" in reason
-    assert "Start them in the handler function" in reason
+    assert "Start them in on_start" in reason
     assert reason.endswith("or set preload = false")
 
 

@@ -9,12 +9,12 @@ from worker.aws import payloads
 from worker.aws.errors import entry_failure
 from worker.policy.delivery import Received
 from worker.policy.failures import UNTOLD, Failure, FailureKind
-from worker.policy.requests import Delete, Hide, Look, Receive, Request, Send
+from worker.policy.requests import Delete, Depth, Hide, Look, Receive, Request, Send
 
 #: Characters of a body or value that are worth hiding: of a shorter one each letter of an error may be a part.
 _SHORTEST = 6
-#: What a Look asks for: messages that wait, and those in flight.
-_DEPTH = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+#: What a Look asks for, in the order of Depth.
+_DEPTH = tuple(f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed"))
 _MISSING = Failure(FailureKind.TRANSIENT, UNTOLD, "SQS answered neither Successful nor Failed for this entry")
 
 
@@ -44,11 +44,10 @@ def looking(url: str) -> dict[str, Any]:
     return {"QueueUrl": url, "AttributeNames": list(_DEPTH)}
 
 
-def depth(answer: dict[str, Any]) -> tuple[int, int]:
-    """Messages that wait, and those in flight. Raises KeyError and its kin for what is no answer."""
+def depth(answer: dict[str, Any]) -> Depth:
+    """How many messages the queue has. Raises KeyError and its kin for what is no answer."""
     attributes = answer["Attributes"]
-    waiting, in_flight = (int(attributes[name]) for name in _DEPTH)
-    return waiting, in_flight
+    return Depth(*(int(attributes[name]) for name in _DEPTH))
 
 
 def batch(request: Request, url: str, *, binary: Callable[[str], str | bytes]) -> tuple[str, dict[str, Any]]:

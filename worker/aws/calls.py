@@ -19,7 +19,7 @@ from worker.aws.errors import Refused, failure_of
 from worker.aws.queues import queue_url
 from worker.aws.session import CONNECT_TIMEOUT, CONTROL_TIMEOUT
 from worker.policy.failures import Failure, FailureKind
-from worker.policy.requests import Answer, Look, Receive, Request, Send
+from worker.policy.requests import Answer, Depth, Look, Receive, Request, Send
 from worker.settings import POLL_GRACE
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Calls:
         except BlockingIOError:
             return  # thousands of answers wait already: the loop is awake
 
-    def _depth(self) -> tuple[int, int]:
+    def _depth(self) -> Depth:
         members: Any = actions.looking(self._url)
         answer: Any = self._control_client.get_queue_attributes(**members)
         return actions.depth(answer)

@@ -10,8 +10,9 @@ from worker.aws_lambda.event import Delivery, read_event
 from worker.aws_lambda.runner import Outcomes, Runner, runner_for
 from worker.aws_lambda.turns import Turns
 from worker.handler.describe import describe, describe_traceback
-from worker.handler.form import form_of
+from worker.handler.form import form_of, uncallable, yields
 from worker.handler.middleware import Middleware, misfit, wrap
+from worker.handler.typed import typed
 from worker.message import Kind, Message
 from worker.protocol import Outcome
 from worker.telemetry import Log
@@ -28,7 +29,7 @@ LambdaHandler = Callable[[Any, Any], dict[str, list[dict[str, str]]]]
 
 
 def entry_point(
-    handler: Callable[..., Any], *, middleware: Sequence[Middleware] = (), concurrency: int = 100
+    handler: Callable[..., Any], *, middleware: Sequence[Middleware] = (), envelope: str = "", concurrency: int = 100
 ) -> LambdaHandler:
     """A Lambda handler that runs a handler function on each message of an event of SQS.
 
@@ -39,16 +40,20 @@ def entry_point(
     failure. What has not started half a second before the invocation's end fails unrun.
 
     A plain function runs on one message after the other, an `async def` on up to `concurrency` at once, one that takes
-    a list on all of an event (of a FIFO queue, one of each group). `middleware` goes around it, outermost first.
+    a list on all of an event (of a FIFO queue, one of each group). `middleware` goes around it, outermost first;
+    `envelope` is as in a queue's table.
 
     The Lambda handler raises NotSQS for an event that is none of SQS. Failures are logged with message ids, a JSON line
     each, on standard error. Raises TypeError for functions that a pool would refuse.
     """
-    asynchronous = form_of(handler).asynchronous
+    function = typed(handler, envelope=envelope)
+    if fault := yields(handler) or uncallable(function):
+        raise TypeError(f"cannot use {handler!r}: {fault}")
+    asynchronous = form_of(function).asynchronous
     for one in middleware:
         if fault := misfit(one, asynchronous=asynchronous):
             raise TypeError(f"cannot use middleware {one!r}: {fault}")
-    function = wrap(handler, middleware)
+    function = wrap(function, middleware)
     invocations = _Invocations(runner_for(function, form_of(function), concurrency=concurrency))
 
     def lambda_handler(event: Any, context: Any) -> dict[str, list[dict[str, str]]]:
@@ -64,18 +69,18 @@ class _Invocations:
         self._runner = runner
         self._forwarder: Forwarder | None = None
         self._log = Log(human=False, process="lambda")
-        self._told: set[str] = set()
+        self._told: set[str] = set()  #: messages whose failure is in the log already
 
     def run(self, event: Any, context: Any) -> dict[str, list[dict[str, str]]]:
         """One invocation."""
         deliveries = read_event(event)
+        self._told.clear()
         self._log.about(request=getattr(context, "aws_request_id", None))
         end = _end(context)
         turns = Turns(deliveries)
         for heads in turns:
             for some, outcomes in self._runner.run(heads, end=end, report=self._report):
                 self._settle(turns, some, outcomes)
-        self._told.clear()
         return {"batchItemFailures": [{"itemIdentifier": one.parcel.id} for one in turns.failed()]}
 
     def _settle(self, turns: Turns, deliveries: Sequence[Delivery], outcomes: Outcomes) -> None:

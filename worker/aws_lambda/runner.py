@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import time
-import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -79,6 +79,7 @@ class _EventLoop:
             runner.run(self._all(calls, found, end=end, report=report))
         except SystemExit as error:  # of a task that user code made: the loop has ended, and all that ran on it
             self._runner = None
+            atexit.unregister(runner.close)
             runner.close()
             for place, some in enumerate(calls):
                 if place not in found:
@@ -90,8 +91,9 @@ class _EventLoop:
         import asyncio
 
         self._runner = asyncio.Runner()
-        # At the end of the process; what user code left running on it is cancelled then.
-        weakref.finalize(self, self._runner.close)
+        # What user code leaves running on it is cancelled at the end of the process, and not when this object is
+        # collected: that may be in the middle of anything.
+        atexit.register(self._runner.close)
         return self._runner
 
     async def _all(

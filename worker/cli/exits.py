@@ -18,7 +18,7 @@ exit codes:
   1   the pool refused; `worker demo`: the numbers do not balance, or something was lost
   64  wrong arguments
   69  nobody listens at the control socket, or a server does not start
-  70  `worker run`: every queue gave up
+  70  `worker run`: every queue gave up (with --until-empty: one did, and the others are empty)
   73  a file is there already, or cannot be written
   75  `worker run`: settlements left unconfirmed
   78  the config is wrong

@@ -10,6 +10,7 @@ from typing import Any
 from worker.cli.control import add_socket, ask, find_socket
 from worker.cli.options import add_json
 from worker.cli.quantities import size, span
+from worker.policy.emptiness import MEANING
 from worker.policy.pace import ADVICE
 
 EPILOG = """\
@@ -123,7 +124,14 @@ def reasons(status: dict[str, Any]) -> list[str]:
     pollers = [
         (f"poller {name}/{one['number']}", one.get("limit")) for name, queue in queues for one in queue["pollers"]
     ]
-    return lines + [f"{poller}: {ADVICE[limit]}" for poller, limit in pollers if limit in ADVICE]
+    lines += [f"{poller}: {ADVICE[limit]}" for poller, limit in pollers if limit in ADVICE]
+    return lines + (_awaited(status) if status.get("until_empty") else [])
+
+
+def _awaited(status: dict[str, Any]) -> list[str]:
+    """What a pool that is to end when its queues are empty waits for, a line for each poller."""
+    found = [(name, one) for name, queue in status["queues"].items() for one in queue["pollers"] if one.get("awaits")]
+    return [f"poller {name}/{one['number']}: not empty yet: {MEANING[one['awaits']]}" for name, one in found]
 
 
 def _row(title: str, process: dict[str, Any], *figures: str) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def try_import(settings: Settings, *, patience: float = _PATIENCE) -> list[Probl
 
 def _told(queue: QueueSettings) -> dict[str, object]:
     """What a trial has to know. No more than it needs: others can read a command line."""
-    names = ("handler", "middleware", "on_start", "on_stop", "threads", "concurrency", "batch", "preload")
+    names = ("handler", "middleware", "envelope", "on_start", "on_stop", "threads", "concurrency", "batch", "preload")
     return {name: getattr(queue, name) for name in names}
 
 

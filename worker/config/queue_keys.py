@@ -73,6 +73,15 @@ QUEUE = (
         "See [Middleware](#middleware).",
     ),
     Key(
+        name="envelope",
+        type=Type.TEXT,
+        choices=("sns", "eventbridge", "cloudevents"),
+        example='envelope = "sns"',
+        default="none: the body is the payload",
+        meaning="What another service puts around the payload. The handler function gets the payload alone; what was "
+        "around it is `message.envelope`. A body without it is rejected. See [handlers.md](handlers.md#envelopes).",
+    ),
+    Key(
         name="on_start",
         type=Type.TEXT,
         shape=shapes.handler,

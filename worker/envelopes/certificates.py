@@ -61,14 +61,15 @@ class Certificates:
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey):
             raise Reject("signature: the certificate has no RSA key")
-        # Only now, so that a bad one is fetched again; the oldest goes.
-        if url not in self._known and len(self._known) >= _MOST:
-            self._known.pop(next(iter(self._known)), None)
+        # Only now, so that a bad one is fetched again. The oldest goes; by steps that threads cannot break.
+        if url not in self._known:
+            for oldest in list(self._known)[: max(0, len(self._known) - _MOST + 1)]:
+                self._known.pop(oldest, None)
         self._known[url] = certificate
         return key
 
 
-def fetch_certificate(url: str) -> bytes:
+def fetch_certificate(url: str, *, patience: float = _PATIENCE) -> bytes:
     """The bytes at a URL, by the environment's proxies, with short timeouts and no redirect. Raises Reject, Retry."""
     import http.client
     import urllib.error
@@ -82,8 +83,10 @@ def fetch_certificate(url: str) -> bytes:
 
     try:
         # The URL has been held against _URL: it is https.
-        with urllib.request.build_opener(Straight).open(url, timeout=_PATIENCE) as answer:
+        with urllib.request.build_opener(Straight).open(url, timeout=patience) as answer:
             data: bytes = answer.read(_LONGEST + 1)
+            if len(data) <= _LONGEST and answer.length:
+                raise http.client.IncompleteRead(data, answer.length)  # a part is no bad certificate
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 429 or error.code >= 500:

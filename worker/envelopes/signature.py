@@ -33,8 +33,10 @@ class SNSVerifier:
     to unsubscribe, are not covered by a signature; nor is there a limit of age, so an old notification can be sent
     again: make effects idempotent by `message_id`.
 
-    `fetch` gives the bytes at a certificate's URL, which has been checked, and raises Retry or Reject; `clock` is in
-    seconds since 1970. Needs `pip install 'worker[sns]'`; raises ImportError without, ValueError without topics.
+    It waits for the network at the first notification: an `async def` calls it by `await asyncio.to_thread(verified,
+    message)`. `fetch` gives the bytes at a certificate's URL, which has been checked, and raises Retry or Reject;
+    `clock` is in seconds since 1970. Needs `pip install 'worker[sns]'`; raises ImportError without, ValueError without
+    topics.
     """
 
     def __init__(

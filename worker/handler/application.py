@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from worker.handler.describe import describe
-from worker.handler.form import form_of, misfit
+from worker.handler.form import form_of, misfit, of_messages, uncallable, yields
 from worker.handler.middleware import Middleware, wrap
 from worker.handler.middleware import misfit as middleware_misfit
 from worker.handler.run import HandlerFunction
@@ -29,8 +28,8 @@ class CannotImport(Exception):
 def load(queue: QueueSettings, paths: Sequence[str]) -> HandlerFunction:
     """The queue's handler function, its middleware around it; `paths` are looked in first. Raises CannotImport."""
     sys.path[:0] = paths
-    function = find(queue.handler, paths, key="handler")
-    _demand(_fault(function, queue), queue.handler, key="handler")
+    function = _typed(find(queue.handler, paths, key="handler"), queue)
+    _demand(uncallable(function) or misfit(form_of(function), queue), queue.handler, key="handler")
     asynchronous = form_of(function).asynchronous
     around: list[Middleware] = []
     for name in queue.middleware:
@@ -38,6 +37,17 @@ def load(queue: QueueSettings, paths: Sequence[str]) -> HandlerFunction:
         _demand(middleware_misfit(found, asynchronous=asynchronous), name, key="middleware")
         around.append(found)
     return wrap(function, around)
+
+
+def _typed(function: Callable[..., Any], queue: QueueSettings) -> HandlerFunction:
+    if of_messages(function) and not queue.envelope:
+        return function
+    from worker.handler.typed import Unfit, typed  # the start of most handlers need not pay 2 ms for it
+
+    try:
+        return typed(function, envelope=queue.envelope)
+    except Unfit as error:
+        raise CannotImport(f"cannot use {queue.handler!r}: {error}") from None
 
 
 def find(name: str, paths: Sequence[str], *, key: str) -> Callable[..., Any]:
@@ -61,7 +71,7 @@ def find(name: str, paths: Sequence[str], *, key: str) -> Callable[..., Any]:
             raise CannotImport(f"cannot import {shown}: {describe(error)} ({where(error, paths)})", key=key) from error
     if not callable(found):
         raise CannotImport(f"cannot use {shown}: it is a {type(found).__name__}, not a function", key=key)
-    _demand(_yields(found), name, key=key)
+    _demand(yields(found), name, key=key)
     return found
 
 
@@ -94,22 +104,3 @@ def _missing(module: ModuleType, name: str) -> str:
     near = difflib.get_close_matches(name, dir(module), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"module {module.__name__} ({getattr(module, '__file__', None) or 'built in'}) has no {name!r}{hint}"
-
-
-def _yields(function: Callable[..., Any]) -> str:
-    """Why a generator function is of no use, or nothing."""
-    for one in (function, getattr(function, "__call__", None)):  # noqa: B004 - an object's method is what is looked at
-        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
-            return "it has a yield, so calling it runs nothing"
-    return ""
-
-
-def _fault(function: HandlerFunction, queue: QueueSettings) -> str:
-    """Why the handler function could never handle a message of this queue, or nothing."""
-    try:
-        inspect.signature(function).bind(None)
-    except ValueError:
-        return ""  # written in C, without a signature: only a call can tell
-    except TypeError as error:
-        return f"it is called with one argument, the message: {error}"
-    return misfit(form_of(function), queue)

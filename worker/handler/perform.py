@@ -85,6 +85,7 @@ class Judge:
 
     def _take(self, result: Mapping[Any, Any]) -> None:
         places = {self._attempt.messages[place]: place for place in self.readable}
+        told: set[int] = set()
         for message, outcome in result.items():
             place = places.get(message)
             if place is None:
@@ -92,11 +93,13 @@ class Judge:
                     f"the handler function returned an outcome for a {type(message).__name__} that is no "
                     "message of its batch"
                 )
-            self.outcomes[place] = self._one(outcome, place)
+            # An exception that is the answer for several is told once, as one that was raised.
+            self.outcomes[place] = self._one(outcome, place, _nobody if id(outcome) in told else self._report)
+            told.add(id(outcome))
 
-    def _one(self, outcome: object, place: int) -> Outcome | None:
+    def _one(self, outcome: object, place: int, report: Report) -> Outcome | None:
         if isinstance(outcome, BaseException) and not isinstance(outcome, Retry | Reject):
-            return self._raised(outcome, place, self._report)
+            return self._raised(outcome, place, report)
         try:
             if outcome is None or isinstance(outcome, Retry | Reject | Forward) or outcome is Retry:
                 return returned(outcome, self._attempt.parcels[place])

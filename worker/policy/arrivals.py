@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worker.message import Kind
+from worker.policy.backoff import till_closed
 from worker.policy.delivery import Action, Delivery, Received, Settlement, State
 from worker.policy.ledger import Ledger
 
@@ -73,7 +74,7 @@ def _judge(ledger: Ledger, delivery: Delivery, *, chance: float) -> None:
         ledger.tell("message_damaged", delivery, "the body is missing, or its MD5 is not the one that SQS names")
         ledger.release(delivery, after=ledger.backoff(delivery.attempts + 1, chance))
     elif delivery.group in ledger.closing:
-        ledger.release(delivery, after=ledger.till_closed(delivery))
+        ledger.release(delivery, after=till_closed(delivery.attempts))
     elif ledger.draining:
         ledger.release(delivery)
 

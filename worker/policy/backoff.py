@@ -14,6 +14,10 @@ RECEIVE_FIRST, RECEIVE_MOST = 0.2, 20.0
 #: receive may hang before it is given up: one that hangs while the endpoint heals is followed by one more backoff.
 HEALED, HANGS = 30.0, 8.0
 
+#: Seconds for which is hidden what comes while its group is being released, doubled by each receive. Shown at once, it
+#: would come again before the rest is confirmed, be given back, and so on, till its receive count is used up.
+CLOSING = 1.0
+
 
 def full_jitter(tries: int, *, first: float, most: float, chance: float) -> float:
     """Seconds to wait after the `tries`-th failure in a row (1, 2, ...), spread evenly from 0 to the doubled bound."""
@@ -24,6 +28,11 @@ def half_jitter(tries: int, *, first: float, most: float, chance: float) -> floa
     """As full_jitter, but at least half of the bound: for calls to an endpoint that needs rest."""
     bound = min(most, first * 2.0 ** min(tries - 1, 60))
     return bound * (0.5 + chance / 2)
+
+
+def till_closed(attempts: int) -> float:
+    """Seconds to hide what came while its group is being released, after so many attempts."""
+    return CLOSING * 2.0 ** min(attempts, 6)
 
 
 def receive_most(wait: float) -> float:

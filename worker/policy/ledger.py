@@ -12,16 +12,13 @@ import heapq
 from collections import OrderedDict, deque
 
 from worker.message import Kind
-from worker.policy.backoff import SETTLE_FIRST, SETTLE_MOST, full_jitter, half_jitter
+from worker.policy.backoff import SETTLE_FIRST, SETTLE_MOST, full_jitter, half_jitter, till_closed
 from worker.policy.delivery import Action, Delivery, Settlement, State
 from worker.policy.ordering import GroupLine, ReadyLine
 from worker.policy.rules import COUNTED, Event, Rules, Table
 
 #: Message ids remembered as done though no delete was confirmed within the lease.
 DONE_REMEMBERED = 10_000
-#: Seconds for which is hidden what comes while its group is being released, doubled by each receive. Shown at once, it
-#: would come again before the rest is confirmed, be given back, and so on, till its receive count is used up.
-CLOSING = 1.0
 
 
 class Ledger:
@@ -58,10 +55,6 @@ class Ledger:
     def backoff(self, attempt: int, chance: float) -> float:
         """Seconds to hide a message after a retry of its `attempt`-th attempt."""
         return full_jitter(max(1, attempt), first=self.rules.retry.first, most=self.rules.retry.most, chance=chance)
-
-    def till_closed(self, delivery: Delivery) -> float:
-        """Seconds to hide what came while its group is being released."""
-        return CLOSING * 2.0 ** min(delivery.attempts, 6)
 
     # --- settling
 
@@ -321,6 +314,6 @@ class Ledger:
         seconds = first.settlement.seconds if first.settlement is not None else 0.0
         damaged = heir.message is not None and not heir.message.intact
         if heir.group in self.closing:
-            self.release(heir, after=max(seconds, self.till_closed(heir)))
+            self.release(heir, after=max(seconds, till_closed(heir.attempts)))
         elif seconds or damaged or self.draining or heir.message is None:
             self.release(heir, after=max(seconds, self.rules.retry.first if damaged else 0.0))

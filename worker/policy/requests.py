@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from worker.policy.delivery import Received
 from worker.policy.failures import Failure
@@ -58,6 +58,14 @@ class Send:
     entries: tuple[Outgoing, ...]
 
 
+class Depth(NamedTuple):
+    """How many messages a queue has, all three approximate."""
+
+    visible: int  #: they wait
+    in_flight: int  #: received by somebody, or hidden
+    delayed: int
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """How many messages the queue has: one GetQueueAttributes."""
@@ -78,7 +86,7 @@ class Answer:
     unusable: int = 0  #: Receive: messages without a receipt handle or id, which nobody can settle
     entries: tuple[Failure | None, ...] = ()  #: batches: per entry, in order, None where it is confirmed
     message_ids: tuple[str, ...] = ()  #: Send: per entry, in order, as SQS named it; empty where it is not confirmed
-    depth: tuple[int, int] | None = None  #: Look: messages that wait, and those in flight, both approximate
+    depth: Depth | None = None  #: Look
 
 
 class Sqs(Protocol):

@@ -110,6 +110,7 @@ class Boot:
         name = f"poller {header['queue']}/{header['number']}"
         tell_warnings(Log(settings.log_level, process=name, pid=os.getpid()))
         self._queue = queue
+        self._until_empty = settings.until_empty
         self._control = control
         self._log = log
         self._header = header
@@ -149,6 +150,7 @@ class Boot:
             most_calls=self._client.controls,
             cpu=platform.cpu_seconds,
             book=self._bookkeeper(resolved),
+            until_empty=self._until_empty,
         )
         loop = PollerLoop(state, slot)
         now = state.received_at = platform.now()  # a first long poll that never returns is noticed as well

@@ -47,8 +47,8 @@ class Lookout:
             self._silence.unknown(now=now)
             state.log.debug("depth_unknown", why=str(answer.failure))
             return
-        waiting, in_flight = answer.depth
-        full = self._silence.looked(waiting=waiting, in_flight=in_flight, now=now)
+        depth = answer.depth
+        full = self._silence.looked(waiting=depth.visible, in_flight=depth.in_flight, now=now)
         if full is not None:
             state.health.failed(_NAME, full, now=now)
         else:

@@ -16,6 +16,7 @@ from worker.policy.outcomes import Death
 from worker.policy.pace import ADVICE
 from worker.policy.requests import Answer, Look, Receive
 from worker.poller.dispatcher import Dispatcher
+from worker.poller.emptiness import ASKED, Emptiness
 from worker.poller.heartbeater import Beat, Heartbeater
 from worker.poller.links import HandlerLink
 from worker.poller.lookout import Lookout
@@ -43,6 +44,7 @@ class PollerLoop:
         self.heartbeater = Heartbeater(state)
         self.settler = Settler(state, self.heartbeater.denied)
         self.lookout = Lookout(state)
+        self.emptiness = Emptiness(state)
         self.stopping = Stopping(state, self.dispatcher)
         self._published_at = 0.0
         self._news = True  #: something happened since the last publication
@@ -69,6 +71,7 @@ class PollerLoop:
             self.dispatcher.step(now),
             self.receiver.step(now, target=self.dispatcher.target()),
             self.lookout.step(now),
+            self.emptiness.step(now),
             self.stopping.step(now),
             state.book.step(now) if state.book is not None else float("inf"),
             state.sqs.due(now),  # after the actors, who may have sent something
@@ -111,8 +114,11 @@ class PollerLoop:
         """An answer of SQS goes to the actor that asked."""
         if isinstance(answer.request, Receive):
             self.receiver.answered(answer, now)
+            self.emptiness.received(answer, now)
             if answer.failure is None:
                 self.lookout.received(len(answer.messages), now)
+        elif answer.token == ASKED:
+            self.emptiness.looked(answer, now)
         elif isinstance(answer.request, Look):
             self.lookout.answered(answer, now)
         elif isinstance(answer.token, Beat):
@@ -207,6 +213,9 @@ class PollerLoop:
             trouble=trouble or "",
             trouble_since=since,
         )
+        if state.until_empty:
+            evidence = self.emptiness.evidence
+            self._slot.tell_emptiness(self.emptiness.awaits, busy_until=evidence.busy_until, since=evidence.since)
 
     def _look(self, now: float) -> None:
         """How fast it is, and what keeps it from being faster: into the slot, and at times into the log."""

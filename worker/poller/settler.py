@@ -92,6 +92,8 @@ class Settler:
         state, ledger = self._state, self._state.ledger
         state.counts["calls"] += 1
         self._on_their_way[batch.action] -= 1
+        if state.until_empty and batch.action is Action.HIDE:
+            self._note_hidden(answer, batch, now)
         whole = answer.failure
         if whole is None:
             state.pace.settled(now - answer.sent_at)
@@ -110,6 +112,14 @@ class Settler:
                 if failure.code == UNTOLD:
                     ledger.doubt(delivery, sent_at=answer.sent_at)
                 ledger.unsettled(delivery, final=final, why=str(failure), now=now, chance=state.chance())
+
+    def _note_hidden(self, answer: Answer, batch: Batch, now: float) -> None:
+        """When they come back: those that are hidden, and those that may be, since their answer is lost."""
+        failures = answer.entries or (answer.failure,) * len(batch.deliveries)
+        for delivery, failure in zip(batch.deliveries, failures, strict=True):
+            maybe = failure is None or failure.kind is FailureKind.TRANSIENT
+            if maybe and delivery.settlement is not None:
+                self._state.hidden_until = max(self._state.hidden_until, now + delivery.settlement.seconds)
 
     def _refused(self, whole: Failure, answer: Answer, batch: Batch, now: float) -> bool:
         """A request failed as a whole; True if its deliveries are in a queue again, or given up."""

@@ -36,6 +36,8 @@ class PollerState:
     most_calls: int = 8  #: the same of settlement calls
     cpu: Callable[[], float] = field(default=lambda: 0.0)  #: seconds of CPU that the process has used
     book: Bookkeeper | None = None  #: where the queue's table asks for metrics or lines of deletes
+    until_empty: bool = False  #: the pool ends when its queues are empty
+    hidden_until: float = 0.0  #: then: when the last message that was given back, hidden, comes again
     paused: bool = False
     draining: bool = False
     release_from: float = 0.0  #: while long polls are on their way, nothing is released before

@@ -43,6 +43,7 @@ class Sender:
         self._outbox = outbox
         self._intake = intake
         self._open = 0  #: batches on their way
+        self._verdicts: list[Verdict] = []  #: reached, and not told yet
         self._waiting: list[tuple[int, Future[None]]] = []  #: for all parcels up to this number
         self._warned_at = float("-inf")
         self._ailing = False
@@ -99,9 +100,7 @@ class Sender:
         self._client.close()
         reason = f"handed over before os.fork(): process {os.getppid()} sends it, not its child {os.getpid()}"
         for parcel in parcels:
-            ticket = _ticket(parcel)
-            if parcel.claimed or ticket.set_running_or_notify_cancel():
-                ticket.set_exception(SendError(self._queue, "Forked", reason, maybe_sent=True))
+            self._answer(parcel, SendError(self._queue, "Forked", reason, maybe_sent=True))
         self._let_go(self._outbox.last + 1)
         for one in waiting:
             one.set_result(None)
@@ -125,7 +124,8 @@ class Sender:
             taken, waiting = self._intake.take()
             failure = Failure(FailureKind.TRANSIENT, "ProducerFailed", reason)
             left = [*self._outbox.empty(), *taken]
-            self._resolve(Verdict(failed=[(parcel, failure) for parcel in left]))
+            self._verdicts.append(Verdict(failed=[(parcel, failure) for parcel in left]))
+            self._resolve_all()
             self._waiting += [(0, one) for one in waiting]
             self._let_go(self._outbox.last + 1)
             self._release()
@@ -140,12 +140,12 @@ class Sender:
         if waiting or closed or (self._intake.crowded and not self._open):
             self._outbox.hurry()
         self._waiting += [(self._outbox.last, one) for one in waiting]
-        verdicts = [self._judge(answer, now) for answer in self._sqs.answers()]
-        verdicts.append(Verdict(failed=self._outbox.expire(now)))
+        for answer in self._sqs.answers():
+            self._verdicts.append(self._judge(answer, now))
+        self._verdicts.append(Verdict(failed=self._outbox.expire(now)))
         while self._open < self._client.controls and (batch := self._outbox.next(now)):
-            verdicts.append(self._start(batch, now))
-        for verdict in verdicts:
-            self._resolve(verdict)
+            self._verdicts.append(self._start(batch, now))
+        self._resolve_all()
         if self._waiting:
             self._let_go(self._outbox.first)
         return bool(self._outbox) or not closed
@@ -197,6 +197,11 @@ class Sender:
             self._ailing = False
             _log.info("queue %s: sending goes on", self._queue)
 
+    def _resolve_all(self) -> None:
+        verdicts, self._verdicts = self._verdicts, []
+        for verdict in verdicts:
+            self._resolve(verdict)
+
     def _resolve(self, verdict: Verdict) -> None:
         """Free the room first: a callback of a future may want it."""
         done = [*(parcel for parcel, _ in verdict.sent), *(parcel for parcel, _ in verdict.failed), *verdict.withdrawn]
@@ -204,16 +209,23 @@ class Sender:
             return
         self._intake.settled(done)
         for parcel, message_id in verdict.sent:
-            _ticket(parcel).set_result(message_id)
+            self._answer(parcel, message_id)
         for parcel, failure in verdict.failed:
-            ticket = _ticket(parcel)
-            if parcel.claimed or ticket.set_running_or_notify_cancel():
-                error = SendError(self._queue, failure.code, failure.text, maybe_sent=parcel.maybe_sent)
-                ticket.set_exception(error)
+            self._answer(parcel, SendError(self._queue, failure.code, failure.text, maybe_sent=parcel.maybe_sent))
         if verdict.failed:
             # Nobody may ever look at the futures.
             _, failure = verdict.failed[0]
             _log.error("queue %s: %d messages given up: %s", self._queue, len(verdict.failed), failure)
+
+    def _answer(self, parcel: Parcel, answer: str | SendError) -> None:
+        ticket = _ticket(parcel)
+        try:
+            if isinstance(answer, str):
+                ticket.set_result(answer)
+            elif parcel.claimed or ticket.set_running_or_notify_cancel():
+                ticket.set_exception(answer)
+        except BaseException:  # noqa: BLE001 - a callback that exits, or a future that somebody else has resolved
+            _log.exception("queue %s: the future of a message could not be resolved", self._queue)
 
     def _release(self) -> None:
         self._selector.close()

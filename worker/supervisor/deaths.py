@@ -115,7 +115,9 @@ def give_up(pool: Pool, queue_set: QueueSet, reason: str, *, now: float) -> None
 
 def _keep_counters(pool: Pool, poller: Child) -> None:
     """What a poller counted stays counted; what it held is its successor's."""
-    counters = pool.outside.poller_facts(poller).counters
+    facts = pool.outside.poller_facts(poller)
+    pool.busy_until = max(pool.busy_until, facts.busy_until)
+    counters = facts.counters
     total = pool.totals.setdefault(poller.queue_set.queue.name, Counter())
     total.update({name: count for name, count in counters.items() if name not in GAUGES})
 

@@ -76,6 +76,7 @@ class Pool:
     turned_at: float = float("inf")
     next_turn: float = float("inf")
     awake_since: float = 0.0
+    busy_until: float = 0.0  #: of pollers that are gone, as their slots said it
     watch_at: float = 0.0
 
     def children(self) -> list[Child]:

@@ -25,6 +25,7 @@ def status(pool: Pool, *, now: float) -> dict[str, Any]:
         "since": round(now - pool.state_since, 3),
         "uptime": round(now - pool.started_at, 3),
         "version": __version__,
+        "until_empty": pool.settings.until_empty,
         "queues": {name: _queue(pool, name, now) for name in names},
     }
 
@@ -70,6 +71,7 @@ def _poller(pool: Pool, poller: Child, now: float) -> dict[str, Any]:
         "receive_age": round(now - max(facts.received_at, poller.started_at), 3),
         "trouble": facts.trouble,
         "trouble_age": round(now - facts.trouble_since, 3) if facts.trouble else 0.0,
+        "awaits": facts.awaits,
         "limit": facts.limit,
         "per_second": round(facts.per_second, 1),
         "cpu": round(facts.cpu, 3),

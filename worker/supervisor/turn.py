@@ -7,7 +7,7 @@ which order a storm of deaths, signals and requests arrives, and a rule that was
 from __future__ import annotations
 
 from worker.settings import Settings
-from worker.supervisor import filling, overdue, recycling, reloading, stacks, starting, stopping, watching
+from worker.supervisor import filling, overdue, recycling, reloading, stacks, starting, stopping, until_empty, watching
 from worker.supervisor.pool import Pool
 from worker.supervisor.tree import Phase, QueueSet, SetState
 
@@ -33,6 +33,7 @@ def step(pool: Pool, *, now: float, chance: float) -> float:
         _note_readiness(pool, queue_set, now)
     due.append(reloading.step(pool, now=now))
     due.append(watching.step(pool, now=now))
+    due.append(until_empty.step(pool, now=now))
     stopping.finish(pool, now)
     if pool.state() != pool.state_shown:
         pool.state_shown, pool.state_since = pool.state(), now

@@ -16,6 +16,7 @@ from worker.handler.form import form_of
 from worker.handler.middleware import Middleware, misfit, wrap
 from worker.handler.perform import perform
 from worker.handler.perform_async import perform_async
+from worker.handler.typed import typed
 from worker.message import LONGEST_LEASE, Kind, Message, MessageAttribute
 from worker.platform import now
 from worker.protocol import Outcome, Parcel
@@ -24,7 +25,7 @@ from worker.settings import QueueSettings
 __all__ = ["Kind", "Outcome", "run_inline", "run_inline_batch"]
 
 #: A handler function of any form.
-HandlerFunction = Callable[[Any], Any]
+HandlerFunction = Callable[..., Any]
 #: Message attributes as `Forward` takes them.
 Attributes = Mapping[str, str | bytes | int | float | MessageAttribute]
 
@@ -39,6 +40,7 @@ def run_inline(
     group: str | None = None,
     queue: str = "test",
     middleware: Sequence[Middleware] = (),
+    envelope: str = "",
 ) -> Outcome:
     """What a handler function makes of a message: `outcome.kind` is Kind.ACK, RETRY, REJECT or FORWARD.
 
@@ -46,8 +48,8 @@ def run_inline(
     names them. An `async def` runs on an event loop of its own; a function that takes a list gets a list of one. An
     exception is a retry, as in production, with its text in `outcome.reason`; its traceback goes to standard error.
     SystemExit and KeyboardInterrupt would end a handler process, so they are raised here. `middleware` goes around the
-    handler function, outermost first. Raises ValueError or TypeError for message attributes that SQS would refuse, and
-    TypeError for middleware that a handler process would refuse.
+    handler function, outermost first; `envelope` is as in a queue's table. Raises ValueError or TypeError for message
+    attributes that SQS would refuse, and TypeError for functions that a handler process would refuse.
 
         assert run_inline(place_order, {"order": 7}).kind is Kind.ACK
     """
@@ -55,20 +57,26 @@ def run_inline(
     if group is not None:
         system["MessageGroupId"] = group
     parcel = _parcel(1, body, attributes=system, message_attributes=message_attributes or {})
-    return _run(_with(middleware, handler), [parcel], queue)[0]
+    return _run(_with(middleware, typed(handler, envelope=envelope)), [parcel], queue)[0]
 
 
 def run_inline_batch(
-    handler: HandlerFunction, bodies: Sequence[object], *, queue: str = "test", middleware: Sequence[Middleware] = ()
+    handler: HandlerFunction,
+    bodies: Sequence[object],
+    *,
+    queue: str = "test",
+    middleware: Sequence[Middleware] = (),
+    envelope: str = "",
 ) -> list[Outcome]:
     """What a handler function that takes a list makes of these messages: an outcome for each, in their order.
 
     All else is as in `run_inline`. Raises TypeError for a handler function that takes one message.
     """
-    if not form_of(handler).batch:
+    function = typed(handler, envelope=envelope)
+    if not form_of(function).batch:
         raise TypeError("this handler function takes one message: its argument is not annotated as list[Message]")
     parcels = [_parcel(seq, body, attributes={"ApproximateReceiveCount": "1"}) for seq, body in enumerate(bodies, 1)]
-    return _run(_with(middleware, handler), parcels, queue)
+    return _run(_with(middleware, function), parcels, queue)
 
 
 def _with(middleware: Sequence[Middleware], handler: HandlerFunction) -> HandlerFunction:

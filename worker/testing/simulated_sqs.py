@@ -13,7 +13,7 @@ import orjson
 from worker.aws import payloads
 from worker.aws.errors import entry_failure
 from worker.policy.failures import UNTOLD, Failure, FailureKind, classify
-from worker.policy.requests import Answer, Delete, Hide, Look, Outgoing, Receive, Request
+from worker.policy.requests import Answer, Delete, Depth, Hide, Look, Outgoing, Receive, Request
 from worker.testing.sqs_server import limits
 from worker.testing.sqs_server.broker import Broker, Caller, Options
 from worker.testing.sqs_server.errors import SqsError
@@ -24,7 +24,7 @@ from worker.testing.sqs_server.replies import Carriage, Reply
 from worker.testing.sqs_server.service import Afterwards, Service
 
 #: What a Look asks for.
-_DEPTH = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+_DEPTH = tuple(f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed"))
 
 
 class Clock:
@@ -229,8 +229,8 @@ def _answer(call: Call, reply: Reply) -> Answer:
         messages = tuple(one for shape in shapes if (one := payloads.received(shape)) is not None)
         return Answer(call.token, call.request, call.sent_at, messages=messages)
     if isinstance(call.request, Look):
-        waiting, in_flight = (int(body["Attributes"][name]) for name in _DEPTH)
-        return Answer(call.token, call.request, call.sent_at, depth=(waiting, in_flight))
+        depth = Depth(*(int(body["Attributes"][name]) for name in _DEPTH))
+        return Answer(call.token, call.request, call.sent_at, depth=depth)
     number = len(call.request.receipts if isinstance(call.request, Delete) else call.request.entries)
     missing = Failure(FailureKind.TRANSIENT, UNTOLD, "neither Successful nor Failed")
     results: dict[str, Failure | None] = {entry["Id"]: None for entry in body.get("Successful", ())}
