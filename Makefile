@@ -44,7 +44,11 @@ unit: $(VENV)/dev-installed ## the fast tests, on both cores
 
 .PHONY: system
 system: $(VENV)/dev-installed ## real processes against the embedded SQS
-	$(BIN)/python -m pytest -q -m system -n 3 --dist worksteal  # they wait more than they compute
+	$(BIN)/python -m pytest -q -m 'system and not long' -n 4 --dist worksteal  # they wait more than they compute
+
+.PHONY: system-long
+system-long: $(VENV)/dev-installed ## further storms over real processes, minutes each
+	$(BIN)/python -m pytest -q -m long
 
 .PHONY: chaos
 chaos: $(VENV)/dev-installed ## a storm of kills and faults over real processes, and an oracle: make chaos OPTIONS="--seconds 600 --queue fifo"

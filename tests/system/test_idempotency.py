@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 
 #: As in idempotent_application.py, which only a pool can import.
 KEYS, COUNTERS = "keys", "counters"
-NUMBERS = 100
+NUMBERS = 60
 #: Seconds of a storm at most.
 LONGEST = 60.0
 
@@ -87,7 +87,7 @@ def test_a_kill_between_effect_and_mark_repeats_the_effect_unless_they_are_one(
     pools: Callable[..., Pool], table: Table, handler: str, repeated: int
 ) -> None:
     """And no other effect: neither of a kill before it, nor of the second message that each number has."""
-    words = {str(number): ("no", "before", "after")[number % 3 if number < 12 else 0] for number in range(60)}
+    words = {str(number): ("no", "before", "after")[number % 3 if number < 12 else 0] for number in range(24)}
     pool = started(pools, table, handler, retry={"first": 0.1, "most": 1})
     pool.send([f"{number} {word}" for number, word in words.items() for _ in range(2)])
     pool.start()
@@ -102,7 +102,11 @@ def test_a_kill_between_effect_and_mark_repeats_the_effect_unless_they_are_one(
 
 @pytest.mark.parametrize(
     ("handler", "keys"),
-    [("together", {}), ("together_async", {"concurrency": 3}), ("apart", {})],
+    [
+        ("together", {}),
+        pytest.param("together_async", {"concurrency": 3}, marks=pytest.mark.long),
+        pytest.param("apart", {}, marks=pytest.mark.long),
+    ],
     ids=["together", "together-async", "apart"],
 )
 def test_a_storm_of_kills_has_no_second_effect_where_effect_and_mark_are_one(

@@ -37,7 +37,7 @@ class Failure:
     @property
     def unknown(self) -> bool:
         """Whether SQS may have done all the same what it was asked for: the request was sent, its answer is lost."""
-        return self.kind is FailureKind.TRANSIENT and self.code not in _UNSENT
+        return self.kind is FailureKind.TRANSIENT and self.code not in _NOT_DONE
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}" if self.text else self.code
@@ -45,8 +45,11 @@ class Failure:
 
 #: Code of an entry of a batch that SQS said nothing about.
 UNTOLD = "Missing"
-#: Codes of requests that never left this machine.
-_UNSENT = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"}
+#: Codes of requests that never left this machine, and of those that SQS itself says it has failed at.
+_NOT_DONE = {
+    *("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"),
+    *("InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException"),
+}
 
 
 #: Codes as botocore gives them; SQS has a query code and a shape name for most, and either may arrive. A bare status
