@@ -47,6 +47,11 @@ def required(name: str, meaning: str) -> str:
     return value
 
 
+def may_be_insecure() -> bool:
+    """True if the operator lets SQS be plain http on another machine, as worker.toml has it."""
+    return os.environ.get("ALLOW_INSECURE_URLS") == "1"
+
+
 def throttled(error: ClientError) -> bool:
     """True if AWS asks to slow down, and the call had no effect."""
     return code(error) in _THROTTLING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 429

@@ -294,6 +294,14 @@ def test_an_environment_names_the_parameters() -> None:
     assert both.queue("domains-dlq").ssm == "/storefront-staging/sqs/domain-queue-dlq-url"
 
 
+def test_queues_may_be_on_another_machine_where_that_is_allowed() -> None:
+    """A neighbouring container speaks plain http: ALLOW_INSECURE_URLS=1, or no start."""
+    elsewhere = {"DOMAIN_QUEUE_URL": "http://localstack:4566/000000000000/domains"}
+    with pytest.raises(ConfigError, match="plain http to another machine"):
+        load(CONFIG, elsewhere)
+    assert load(CONFIG, elsewhere | {"ALLOW_INSECURE_URLS": "1"}).allow_insecure_endpoint
+
+
 def test_without_either_both_variables_are_named() -> None:
     """The operator learns what would do."""
     with pytest.raises(ConfigError, match="DOMAIN_QUEUE_URL or ENVIRONMENT is not set"):

@@ -36,6 +36,14 @@ def test_a_missing_queue_is_named(name: str) -> None:
         load(CONFIG, {other: url for other, url in URLS.items() if other != name})
 
 
+def test_queues_may_be_on_another_machine_where_that_is_allowed() -> None:
+    """A neighbouring container speaks plain http: ALLOW_INSECURE_URLS=1, or no start."""
+    elsewhere = {name: url.replace("localhost", "localstack") for name, url in URLS.items()}
+    with pytest.raises(ConfigError, match="plain http to another machine"):
+        load(CONFIG, elsewhere)
+    assert load(CONFIG, elsewhere | {"ALLOW_INSECURE_URLS": "1"}).allow_insecure_endpoint
+
+
 def check(**environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "worker", "check", "--config", str(CONFIG)]
     environ = os.environ | URLS | environment
