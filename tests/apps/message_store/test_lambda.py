@@ -11,6 +11,7 @@ import pytest
 
 from tests.apps.message_store.conftest import Door, Import, metric
 from tests.aws_lambda.events import Context
+from tests.conftest import eventually
 
 Items = Callable[[], dict[str, dict[str, str]]]
 ARN = "arn:aws:sqs:us-east-1:000000000000:lambda.fifo"
@@ -89,6 +90,8 @@ def test_a_silent_cloudwatch_does_not_cost_the_answer(
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://127.0.0.1:{silent.getsockname()[1]}")
         function = fresh("lambda_function")
         assert function.lambda_handler(event(("1", "a", {"n": 1})), Context(remaining=3.0)) == {"batchItemFailures": []}
+    (metrics,) = function.handlers._metrics.values()
+    eventually(lambda: not metrics._putting, seconds=60)
     assert sorted(table()) == ["1"]
     assert [function.patience(one) for one in (Context(remaining=3.0), Context(remaining=0.1), Context(), None)] == [
         pytest.approx(2.7),
