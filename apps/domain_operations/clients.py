@@ -105,6 +105,7 @@ def _session(role_arn: str) -> boto3.Session:
     if not role_arn:
         return boto3.Session()
     inner, own = botocore.session.get_session(), botocore.session.get_session()
+    own.set_default_client_config(_config(attempts=2))  # of STS: botocore's own would outlast a handler function
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=own.create_client,
         source_credentials=own.get_credentials(),

@@ -15,7 +15,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
+from apps.domain_operations import clients
 from apps.domain_operations.rules import caller_reference
 from tests.apps.domain_operations.conftest import BUCKET, Resources
 from tests.apps.domain_operations.throttling import Throttling, throttling
@@ -195,6 +197,15 @@ def test_zones_may_be_of_another_account(monkeypatch: pytest.MonkeyPatch) -> Non
         aws_session_token=theirs["SessionToken"],
     )
     assert [zone["Name"] for zone in there.list_hosted_zones()["HostedZones"]] == ["shop.example."]
+
+
+def test_sts_that_does_not_answer_is_a_failure_in_time(sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The role's credentials are asked for with the timeouts of all calls: botocore's own are a minute, five times."""
+    monkeypatch.setattr(clients, "_READ_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(ReadTimeoutError):
+            clients.route53("arn:aws:iam::210987654321:role/zones").list_hosted_zones()
 
 
 @pytest.mark.parametrize("name", ["DOMAIN_TABLE", "DOMAINS_BUCKET"])
