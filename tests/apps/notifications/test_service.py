@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -124,6 +125,17 @@ def test_what_cannot_be_sent_is_a_value_error_and_nothing_is_sent(
     with pytest.raises(ValueError, match=why):
         send(**given)
     assert bodies(sqs, "send-queue") + bodies(sqs, "batch-queue") == []
+
+
+def test_the_services_are_imported_without_any_environment(python: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """A web application imports them, and knows its queues later; that of the domains as well."""
+    source = """
+import os
+os.environ.clear()
+from apps.notifications.service import SendFailed, send_service, sqs_queue_manager
+from apps.domain_operations.service import send_domain_activation, send_domain_batch
+"""
+    assert python(source).wait(60) == 0
 
 
 @pytest.mark.parametrize("name", QUEUES)
