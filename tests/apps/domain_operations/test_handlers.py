@@ -300,6 +300,9 @@ def test_an_environment_names_the_parameters() -> None:
         ("domains", "/storefront-staging/sqs/domain-queue-url"),
         ("domains-dlq", "/storefront-staging/sqs/domain-queue-dlq-url"),
     ]
+    assert settings.queue("domains").dead_letter == ""
+    dead = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead"
+    assert load(CONFIG, NEEDED | {"DOMAIN_QUEUE_DLQ_URL": dead}).queue("domains").dead_letter == dead
     both = load(CONFIG, {"ENVIRONMENT": "staging"} | NEEDED)
     assert (both.queue("domains").url, both.queue("domains").ssm) == (URL, "")
     assert both.queue("domains-dlq").ssm == "/storefront-staging/sqs/domain-queue-dlq-url"

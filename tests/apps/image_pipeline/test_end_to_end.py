@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.apps.conftest import RunApp, depth
+from tests.apps.conftest import RunApp, depth, make_queue
 from tests.apps.image_pipeline.conftest import TEST_EVENT, World, in_sns, record, request, s3_event
 from tests.conftest import eventually
 from worker.testing.sqs_server.process import SqsServerProcess
@@ -269,6 +269,18 @@ def test_a_table_that_is_down_holds_alerts_back(world: World, run_app: RunApp) -
     [(subject, told)] = world.alerts()
     assert (subject, told["imageId"], told["messageBody"]) == ("Image Processing Failed - i", "i", body)
     assert "SIGSEGV" in told["error"]
+
+
+def test_what_is_rejected_is_told_without_a_redrive_policy(world: World, run_app: RunApp) -> None:
+    """DLQ_URL says where it goes; the policy is for what SQS moves by itself."""
+    requests = make_queue(world.sqs, f"{world.requests.rpartition('/')[2]}-alone")
+    send(world, requests, "no JSON")
+    with run_app("image_pipeline", world.environment() | {"SQS_QUEUE_URL": requests}, sets=QUICK) as pool:
+        told: list[str] = []
+        pool.until(lambda: told.extend(alert["messageBody"] for _, alert in world.alerts()) or told)
+        pool.until(lambda: empty(world) and depth(world.sqs, requests) == (0, 0))
+        pool.drain()
+    assert told == ["no JSON"]
 
 
 def test_versions_of_an_image_each_have_an_execution_and_the_latest_has_the_row(world: World, run_app: RunApp) -> None:
