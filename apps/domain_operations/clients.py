@@ -47,6 +47,11 @@ def required(name: str, meaning: str) -> str:
     return value
 
 
+def may_be_insecure() -> bool:
+    """True if the operator lets SQS be plain http on another machine, as worker.toml has it."""
+    return os.environ.get("ALLOW_INSECURE_URLS") == "1"
+
+
 def throttled(error: ClientError) -> bool:
     """True if AWS asks to slow down, and the call had no effect."""
     return code(error) in _THROTTLING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 429
@@ -100,6 +105,7 @@ def _session(role_arn: str) -> boto3.Session:
     if not role_arn:
         return boto3.Session()
     inner, own = botocore.session.get_session(), botocore.session.get_session()
+    own.set_default_client_config(_config(attempts=2))  # of STS: botocore's own would outlast a handler function
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=own.create_client,
         source_credentials=own.get_credentials(),

@@ -65,4 +65,5 @@ def _table() -> OrderTable:
 @cache
 def _producer() -> Producer:
     """Looks the queue up at its first send. It gives up well before a handler function's time is over."""
-    return Producer(NOTIFICATION_QUEUE, role_arn=ROLE_ARN or None, timeout=30.0)
+    insecure = clients.may_be_insecure()
+    return Producer(NOTIFICATION_QUEUE, role_arn=ROLE_ARN or None, timeout=30.0, allow_insecure_endpoint=insecure)

@@ -21,6 +21,8 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST_DOMAIN = 253
 #: Of tenants and idempotency keys, in characters: 100 keys and the rest fit a DynamoDB item of 400 KB many times.
 _LONGEST_TEXT = 256
+#: Python's texts may hold it; UTF-8, and so a body, cannot.
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 #: Idempotency keys that a row remembers: a domain has a handful of operations in its life.
 KEYS = 100
 #: Seconds by which a timestamp may lie ahead of the moment when SQS got its message, without a warning. AWS refuses
@@ -216,6 +218,6 @@ def _text(document: dict[str, Any], name: str) -> str | None:
     value = document.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT or _HALF_A_PAIR.search(value):
         raise BadChange(f"{name} is no text of 1 to {_LONGEST_TEXT} characters")
     return value

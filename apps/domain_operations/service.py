@@ -74,7 +74,7 @@ def _producer() -> Producer:
 @cache
 def _kept(url: str, role: str) -> Producer:
     """One producer for a queue; what it still has is sent when the process ends."""
-    return Producer(url, role_arn=role or None)
+    return Producer(url, role_arn=role or None, allow_insecure_endpoint=clients.may_be_insecure())
 
 
 @cache

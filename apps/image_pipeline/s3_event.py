@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
 
 from apps.image_pipeline import clients
 from apps.image_pipeline.environment import need
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 SQS_QUEUE_URL = need("SQS_QUEUE_URL", "the queue that requests are sent to")
 if SQS_QUEUE_URL.endswith(".fifo"):
     raise RuntimeError("SQS_QUEUE_URL is a FIFO queue: requests have no order, so it has to be a standard one")
+#: As in worker.toml: the queue may be plain http on another machine.
+ALLOW_INSECURE = os.environ.get("ALLOW_INSECURE_URLS") == "1"
 #: Seconds that a request may take to be sent, its retries included; handler_timeout in worker.toml is longer.
 _PATIENCE = 20.0
 #: Reasons that an error names: an event of many bad keys must not fill the log.
@@ -37,6 +41,10 @@ _TOLD = 3
 
 _log = logging.getLogger(__name__)
 _making = threading.Lock()
+
+
+class _NoAnswer(Exception):
+    """S3 does not answer: the rest of an event need not ask it."""
 
 
 def handle(message: Message) -> None:
@@ -76,14 +84,20 @@ def _send(records: Sequence[S3Record], *, message: str | None) -> int:
 
     `message` is the id of the message that they came in, for the log.
     """
-    futures, bad = [], []
+    futures, bad, s3_answers = [], [], True
     for record in records:
         try:
             request_of(record, None)  # before S3 is asked for the metadata of what is no image
         except BadUpload as error:
             bad.append(str(error))
             continue
-        body, attributes = request_of(record, _metadata(record, message=message))
+        metadata = None
+        if s3_answers:  # else each record would wait out the timeouts, longer than a function may take
+            try:
+                metadata = _metadata(record, message=message)
+            except _NoAnswer:
+                s3_answers = False
+        body, attributes = request_of(record, metadata)
         futures.append(_producer().send(body, attributes=attributes))
     for future in futures:
         future.result()  # not sent: raises, which is a retry of the event
@@ -100,7 +114,10 @@ def _reason(bad: Sequence[str], *, of: int) -> str:
 
 
 def _metadata(record: S3Record, *, message: str | None) -> dict[str, str] | None:
-    """The user's metadata of this version of the object; None if S3 does not give it: the request goes without."""
+    """The user's metadata of this version of the object; None if S3 does not give it: the request goes without.
+
+    Raises _NoAnswer where S3 says nothing at all.
+    """
     asked: HeadObjectRequestTypeDef = {"Bucket": record.bucket, "Key": record.key}
     if record.version_id:
         asked["VersionId"] = record.version_id
@@ -109,6 +126,8 @@ def _metadata(record: S3Record, *, message: str | None) -> dict[str, str] | None
     except (ClientError, BotoCoreError) as error:
         about = {"event": "metadata_missing", "message": message, "key": record.key, "error": str(error)}
         _log.warning(json.dumps(about))
+        if isinstance(error, HTTPClientError | NotConnected):
+            raise _NoAnswer from None
         return None
 
 
@@ -120,7 +139,7 @@ def _producer() -> Producer:
 @cache
 def _made() -> Producer:
     """One for the process: what its threads send goes out in batches."""
-    return Producer(SQS_QUEUE_URL, timeout=_PATIENCE)
+    return Producer(SQS_QUEUE_URL, timeout=_PATIENCE, allow_insecure_endpoint=ALLOW_INSECURE)
 
 
 def _is_of_sqs(event: dict[str, Any]) -> bool:

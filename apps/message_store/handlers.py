@@ -17,7 +17,7 @@ from apps.message_store.metrics import Metrics
 from worker import Message, Reject
 
 #: Seconds that the last metrics of a process may take.
-_FLUSH = 5.0
+FLUSH = 5.0
 #: Seconds between two lines that say that metrics cannot be put.
 _SILENCE = 600.0
 
@@ -67,8 +67,14 @@ def start() -> None:
 
 def stop() -> None:
     """After the last message of a process: the metrics that are left."""
-    for metrics in _metrics.values():
-        metrics.flush(_FLUSH)
+    flush(FLUSH)
+
+
+def flush(seconds: float) -> None:
+    """Put all metrics now; those that take longer than `seconds` together are left."""
+    end = time.monotonic() + seconds
+    for metrics in list(_metrics.values()):
+        metrics.flush(max(0.0, end - time.monotonic()))
 
 
 def _is_saved(key: str) -> bool:

@@ -43,7 +43,7 @@ class Metrics:
         self._last = float("-inf")
         self._putting = False  #: counts were taken, and their put is on its way
         self._failures = 0
-        self._hurry = False
+        self._hurry = 0  #: tries that wait for no period
 
     def add(self, name: str) -> None:
         """Count one."""
@@ -58,11 +58,11 @@ class Metrics:
         """Put what is counted now; False if that failed, or took longer than `seconds`."""
         with self._change:
             # A put that is on its way may fail, and its counts are tried once more.
-            enough = self._failures + (2 if self._putting else 1)
-            self._hurry = True
+            self._hurry = 2 if self._putting else 1
+            enough = self._failures + self._hurry
             self._change.notify_all()
             self._change.wait_for(lambda: self._idle or self._failures >= enough, seconds)
-            self._hurry = False
+            self._hurry = 0
             return self._idle
 
     @property
@@ -84,6 +84,7 @@ class Metrics:
             with self._change:
                 if failure is not None:
                     self._failures += 1
+                    self._hurry = max(0, self._hurry - 1)
                     self._counts.update(counts)
                 self._last, self._putting = time.monotonic(), False
                 self._change.notify_all()

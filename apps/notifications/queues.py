@@ -47,7 +47,8 @@ class SqsQueueManager:
         """
         environ = dict(os.environ)
         urls = {name: required(environ, variable, purpose="the URL of a queue") for name, variable in _QUEUES.items()}
-        sqs = _client(endpoint(environ), region(environ))
+        # In a thread: a client reads files, and may ask the network for credentials.
+        sqs = await asyncio.to_thread(_client, endpoint(environ), region(environ))
         found = await asyncio.gather(*(asyncio.to_thread(_numbers, sqs, urls[name], _QUEUES[name]) for name in urls))
         return dict(zip(urls, found, strict=True))
 

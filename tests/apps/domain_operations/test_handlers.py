@@ -15,7 +15,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
+from apps.domain_operations import clients
 from apps.domain_operations.rules import caller_reference
 from tests.apps.domain_operations.conftest import BUCKET, Resources
 from tests.apps.domain_operations.throttling import Throttling, throttling
@@ -197,6 +199,15 @@ def test_zones_may_be_of_another_account(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [zone["Name"] for zone in there.list_hosted_zones()["HostedZones"]] == ["shop.example."]
 
 
+def test_sts_that_does_not_answer_is_a_failure_in_time(sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The role's credentials are asked for with the timeouts of all calls: botocore's own are a minute, five times."""
+    monkeypatch.setattr(clients, "_READ_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(ReadTimeoutError):
+            clients.route53("arn:aws:iam::210987654321:role/zones").list_hosted_zones()
+
+
 @pytest.mark.parametrize("name", ["DOMAIN_TABLE", "DOMAINS_BUCKET"])
 def test_a_missing_variable_is_named_at_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The handler process does not boot without its resources."""
@@ -289,9 +300,20 @@ def test_an_environment_names_the_parameters() -> None:
         ("domains", "/storefront-staging/sqs/domain-queue-url"),
         ("domains-dlq", "/storefront-staging/sqs/domain-queue-dlq-url"),
     ]
+    assert settings.queue("domains").dead_letter == ""
+    dead = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead"
+    assert load(CONFIG, NEEDED | {"DOMAIN_QUEUE_DLQ_URL": dead}).queue("domains").dead_letter == dead
     both = load(CONFIG, {"ENVIRONMENT": "staging"} | NEEDED)
     assert (both.queue("domains").url, both.queue("domains").ssm) == (URL, "")
     assert both.queue("domains-dlq").ssm == "/storefront-staging/sqs/domain-queue-dlq-url"
+
+
+def test_queues_may_be_on_another_machine_where_that_is_allowed() -> None:
+    """A neighbouring container speaks plain http: ALLOW_INSECURE_URLS=1, or no start."""
+    elsewhere = {"DOMAIN_QUEUE_URL": "http://localstack:4566/000000000000/domains"}
+    with pytest.raises(ConfigError, match="plain http to another machine"):
+        load(CONFIG, elsewhere)
+    assert load(CONFIG, elsewhere | {"ALLOW_INSECURE_URLS": "1"}).allow_insecure_endpoint
 
 
 def test_without_either_both_variables_are_named() -> None:

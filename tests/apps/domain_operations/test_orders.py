@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.domain_operations import clients, provision
+from apps.domain_operations import clients, provision, service
 from apps.domain_operations.order_rules import BadOrder, read
 from apps.domain_operations.order_table import OrderTable, State
 from apps.domain_operations.rules import CLAIM
@@ -208,6 +208,17 @@ def test_a_busy_order_is_a_retry_when_the_claim_has_ended(shop: Shop) -> None:
     assert outcome.after is not None
     assert CLAIM - 30 < outcome.after <= CLAIM
     assert shop.sent() == []
+
+
+def test_notifications_may_leave_in_clear_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALLOW_INSECURE_URLS=1, as for the pool and the service; without it the producer refuses."""
+    orders = module("orders", monkeypatch, ORDERS_TABLE="orders", ENVIRONMENT="dev")
+    assert not orders._producer()._engine.target.allow_insecure_endpoint
+    orders._producer.cache_clear()
+    monkeypatch.setenv("ALLOW_INSECURE_URLS", "1")
+    assert orders._producer()._engine.target.allow_insecure_endpoint
+    monkeypatch.setenv("DOMAIN_QUEUE_URL", "http://localstack:4566/000000000000/domains")
+    assert service._producer()._engine.target.allow_insecure_endpoint
 
 
 @pytest.mark.parametrize("name", ["ORDERS_TABLE", "ENVIRONMENT"])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.apps.conftest import RunApp, depth
+from tests.apps.conftest import RunApp, depth, make_queue
 from tests.apps.image_pipeline.conftest import TEST_EVENT, World, in_sns, record, request, s3_event
+from tests.conftest import eventually
 from worker.testing.sqs_server.process import SqsServerProcess
 
 pytestmark = pytest.mark.system
@@ -104,6 +107,7 @@ class Gate:
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))  # taken, so nobody else listens here; and refused until listen()
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.before_answer: Callable[[], None] = lambda: None  #: called with the first answer of each connection
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
 
@@ -131,13 +135,19 @@ class Gate:
                 far = socket.create_connection((self._target.hostname, self._target.port))
                 self._open += [near, far]
                 self._start(self._copy, near, far)
-                self._start(self._copy, far, near)
+                self._start(self._answer, far, near)
 
     def _copy(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+
+    def _answer(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            source.recv(1, socket.MSG_PEEK)  # the service has done what it was asked for
+            self.before_answer()
+        self._copy(source, sink)
 
 
 @contextmanager
@@ -165,6 +175,58 @@ def test_a_service_that_is_down_costs_retries_and_no_image(world: World, run_app
     assert {row["stepFunctionsArn"] for row in world.rows().values()} == executions.keys()
     assert {row["status"] for row in world.rows().values()} == {"processing"}
     assert world.alerts() == []
+
+
+@pytest.mark.parametrize("service", ["SFN", "DYNAMODB"])
+def test_a_handler_that_is_killed_after_an_effect_repeats_none(world: World, run_app: RunApp, service: str) -> None:
+    """SIGKILL when an execution is started, or a row written, and the handler does not know it yet.
+
+    Each image has one execution and one row all the same, and nobody is alerted.
+    """
+    killed: list[int] = []
+
+    def kill() -> None:
+        if not killed:
+            eventually(lambda: pool.handlers("orchestrator", state="busy"), seconds=2.0)
+            killed.extend(pool.handlers("orchestrator", state="busy"))
+            os.kill(killed[0], signal.SIGKILL)
+
+    for number in range(5):
+        send(world, world.requests, request(str(number)))
+    with gate(world.services) as way:
+        way.before_answer = kill
+        way.open()
+        environment = world.environment() | {f"AWS_ENDPOINT_URL_{service}": way.url}
+        with run_app("image_pipeline", environment, sets=QUICK) as pool:
+            pool.until(lambda: killed and empty(world))
+            pool.drain()
+    executions = world.executions()
+    assert sorted(one["imageId"] for one in executions.values()) == ["0", "1", "2", "3", "4"]
+    assert {row["stepFunctionsArn"] for row in world.rows().values()} == executions.keys()
+    assert {row["status"] for row in world.rows().values()} == {"processing"}
+    assert world.alerts() == []
+
+
+def test_a_handler_that_is_killed_after_an_alert_loses_none(world: World, run_app: RunApp) -> None:
+    """SIGKILL between the publish and the delete: the alert comes again, and the row is failed."""
+    killed: list[int] = []
+
+    def kill() -> None:
+        if not killed:
+            eventually(lambda: pool.handlers("dlq", state="busy"), seconds=2.0)
+            killed.extend(pool.handlers("dlq", state="busy"))
+            os.kill(killed[0], signal.SIGKILL)
+
+    send(world, world.dead_letters, request("i"))
+    with gate(world.services) as way:
+        way.before_answer = kill
+        way.open()
+        environment = world.environment() | {"AWS_ENDPOINT_URL_SNS": way.url}
+        with run_app("image_pipeline", environment, sets=QUICK) as pool:
+            pool.until(lambda: killed and empty(world))
+            pool.drain()
+    assert [told["imageId"] for _, told in world.alerts()] == ["i", "i"]
+    assert world.row("i")["status"] == "failed"
 
 
 def test_an_event_stays_until_its_requests_are_confirmed(
@@ -207,6 +269,18 @@ def test_a_table_that_is_down_holds_alerts_back(world: World, run_app: RunApp) -
     [(subject, told)] = world.alerts()
     assert (subject, told["imageId"], told["messageBody"]) == ("Image Processing Failed - i", "i", body)
     assert "SIGSEGV" in told["error"]
+
+
+def test_what_is_rejected_is_told_without_a_redrive_policy(world: World, run_app: RunApp) -> None:
+    """DLQ_URL says where it goes; the policy is for what SQS moves by itself."""
+    requests = make_queue(world.sqs, f"{world.requests.rpartition('/')[2]}-alone")
+    send(world, requests, "no JSON")
+    with run_app("image_pipeline", world.environment() | {"SQS_QUEUE_URL": requests}, sets=QUICK) as pool:
+        told: list[str] = []
+        pool.until(lambda: told.extend(alert["messageBody"] for _, alert in world.alerts()) or told)
+        pool.until(lambda: empty(world) and depth(world.sqs, requests) == (0, 0))
+        pool.drain()
+    assert told == ["no JSON"]
 
 
 def test_versions_of_an_image_each_have_an_execution_and_the_latest_has_the_row(world: World, run_app: RunApp) -> None:

@@ -60,6 +60,20 @@ def test_metadata_that_s3_does_not_give_is_left_out(world: World, part: Part) ->
     assert "metadata" not in json.loads(sent["Body"])
 
 
+def test_s3_that_does_not_answer_is_asked_once_for_an_event(
+    world: World, part: Part, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ten times the timeouts would be more than a function may take: all requests go without metadata."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    event = s3_event(*(record(f"uploads/u/{number}.png", version="1") for number in range(10)))
+    answer = part("s3_event").lambda_handler(event, None)
+    assert json.loads(answer["body"])["processedCount"] == 10
+    assert not any("metadata" in json.loads(one["Body"]) for one in take_all(world.sqs, world.requests))
+    assert [json.loads(line.message)["key"] for line in caplog.records if "metadata_missing" in line.message] == [
+        "uploads/u/0.png"
+    ]
+
+
 def test_a_failed_record_raises_where_s3_calls(world: World, part: Part) -> None:
     """Lambda tries the event again and keeps it; the good records were sent, the error names the bad key."""
     event = s3_event(record("thumbnails/u/x.png", version="1"), record("uploads/u/good.png", version="2"))
@@ -213,6 +227,16 @@ def test_a_fifo_queue_of_requests_is_refused(part: Part, monkeypatch: pytest.Mon
     monkeypatch.setenv("SQS_QUEUE_URL", "http://localhost:4566/000000000000/images.fifo")
     with pytest.raises(RuntimeError, match="is a FIFO queue"):
         part("s3_event")
+
+
+def test_the_queue_of_requests_may_be_on_another_machine_where_that_is_allowed(
+    part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ALLOW_INSECURE_URLS=1, as for the pool; without it the producer refuses."""
+    monkeypatch.setenv("SQS_QUEUE_URL", "http://localstack:4566/000000000000/images")
+    assert not part("s3_event")._producer()._engine.target.allow_insecure_endpoint
+    monkeypatch.setenv("ALLOW_INSECURE_URLS", "1")
+    assert part("s3_event")._producer()._engine.target.allow_insecure_endpoint
 
 
 def test_what_is_no_state_machine_is_named_at_the_start(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,3 +101,10 @@ def test_max_messages_and_log_level_follow_the_environment() -> None:
     """Both sources take MAX_MESSAGES; LOG_LEVEL is taken in any case."""
     seen = settings(MAX_MESSAGES="3", LOG_LEVEL="Warning")
     assert ({queue.max_messages for queue in seen.queues}, seen.log_level) == ({3}, "warning")
+
+
+def test_queues_may_be_on_another_machine_where_that_is_allowed() -> None:
+    """A neighbouring container speaks plain http: ALLOW_INSECURE_URLS=1."""
+    elsewhere = {name: url.replace("localhost", "localstack") for name, url in URLS.items()}
+    assert settings(**elsewhere, ALLOW_INSECURE_URLS="1").allow_insecure_endpoint
+    assert not settings().allow_insecure_endpoint

@@ -133,6 +133,10 @@ def test_the_queue_is_given_by_url_or_by_name(tmp_path: Path) -> None:
     (queue,) = settings.queues
     assert (queue.url, settings.region, queue.cloudwatch.period) == (url, "eu-central-1", 5.0)
     assert (queue.cloudwatch.namespace, queue.cloudwatch.log_deletes_as) == ("MessageStore", "sqs_delete_message")
+    elsewhere = {"QUEUE_NAME": "messages.fifo", "AWS_ENDPOINT_URL": "http://localstack:4566"}
+    with pytest.raises(ConfigError, match="plain http to another machine"):
+        load(config, elsewhere)
+    assert load(config, elsewhere | {"ALLOW_INSECURE_URLS": "1"}).allow_insecure_endpoint
     with pytest.raises(ConfigError, match="no queue is named: write one of url, name and ssm"):
         load(config, {})
     with pytest.raises(ConfigError, match="2 names: keep one of url, name"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.apps.message_store.conftest import Door, Import, metric
+from tests.aws_lambda.events import Context
+from tests.conftest import eventually
 
 Items = Callable[[], dict[str, dict[str, str]]]
 ARN = "arn:aws:sqs:us-east-1:000000000000:lambda.fifo"
@@ -76,3 +79,23 @@ def test_a_failure_of_dynamodb_fails_its_messages_alone(
     assert handler(sent, None) == {"batchItemFailures": [{"itemIdentifier": "1"}, {"itemIdentifier": "2"}]}
     assert table() == {}
     assert metric("DynamoDBSaveError", "lambda.fifo") == 1
+
+
+def test_a_silent_cloudwatch_does_not_cost_the_answer(
+    fresh: Import, table: Items, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Metrics have what is left of the invocation, less a reserve, and five seconds at most."""
+    monkeypatch.setenv("METRICS_PERIOD", "86400")  # no second try, once the port may be somebody else's
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        function = fresh("lambda_function")
+        assert function.lambda_handler(event(("1", "a", {"n": 1})), Context(remaining=3.0)) == {"batchItemFailures": []}
+    (metrics,) = function.handlers._metrics.values()
+    eventually(lambda: not metrics._putting, seconds=60)
+    assert sorted(table()) == ["1"]
+    assert [function.patience(one) for one in (Context(remaining=3.0), Context(remaining=0.1), Context(), None)] == [
+        pytest.approx(2.7),
+        0.0,
+        5.0,
+        5.0,
+    ]

@@ -265,6 +265,7 @@ def test_region_and_endpoint_have_the_applications_own_names() -> None:
     assert (seen.region, seen.endpoint_url) == ("ap-northeast-1", "http://localhost:4566")
     with pytest.raises(ConfigError, match="plain http to another machine"):
         settings(AWS_SQS_ENDPOINT_URL="http://sqs.example.com")
+    assert settings(AWS_SQS_ENDPOINT_URL="http://sqs.example.com", ALLOW_INSECURE_URLS="1").allow_insecure_endpoint
 
 
 @pytest.mark.parametrize("name", URLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,11 +13,11 @@ from typing import Any
 import boto3
 import pytest
 
-from apps.notifications import producers
+from apps.notifications import producers, queues, service
 from apps.notifications.environment import Misconfigured
 from apps.notifications.provision import make_queues
 from apps.notifications.queues import QueueUnreadable
-from apps.notifications.rules import MOST_BYTES
+from apps.notifications.rules import MOST_BYTES, Chunk, cut
 from apps.notifications.service import SendFailed, SendService, send_service, sqs_queue_manager
 from tests.apps.conftest import take_all
 from worker.testing.sqs_server.process import SqsServerProcess
@@ -124,6 +125,17 @@ def test_what_cannot_be_sent_is_a_value_error_and_nothing_is_sent(
     with pytest.raises(ValueError, match=why):
         send(**given)
     assert bodies(sqs, "send-queue") + bodies(sqs, "batch-queue") == []
+
+
+def test_the_services_are_imported_without_any_environment(python: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """A web application imports them, and knows its queues later; that of the domains as well."""
+    source = """
+import os
+os.environ.clear()
+from apps.notifications.service import SendFailed, send_service, sqs_queue_manager
+from apps.domain_operations.service import send_domain_activation, send_domain_batch
+"""
+    assert python(source).wait(60) == 0
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -255,6 +267,40 @@ def test_a_producer_goes_on_to_the_next_loop(sqs: Any) -> None:
     for _ in range(3):
         asyncio.run(service.send_message(content="x", channel="line", recipients=people(1)))
     assert len(service._producers._of_loops) == 1
+
+
+async def waits_for(loop_goes_on: threading.Event, done: Awaitable[Any]) -> Any:
+    """Awaits `done` in a loop that sets the event as soon as it turns."""
+    asyncio.get_running_loop().call_soon(loop_goes_on.set)
+    return await done
+
+
+def test_the_loop_goes_on_while_a_notification_is_written_down(sqs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many recipients are much JSON: other coroutines do not wait for it."""
+    goes_on, turned = threading.Event(), []
+
+    def patient(batch_id: str, **given: Any) -> list[Chunk]:
+        turned.append(goes_on.wait(10))
+        return cut(batch_id, **given)
+
+    monkeypatch.setattr(service, "cut", patient)
+    send = send_service.send_message(content="x", channel="line", recipients=people(1))
+    assert asyncio.run(waits_for(goes_on, send))["status"] == "queued"
+    assert turned == [True]
+
+
+def test_the_loop_goes_on_while_a_client_is_made(sqs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may ask the network for credentials, for seconds."""
+    goes_on, turned, make = threading.Event(), [], boto3.client
+
+    def patient(name: str, **given: Any) -> Any:
+        turned.append(goes_on.wait(10))
+        return make(name, **given)
+
+    queues._client.cache_clear()
+    monkeypatch.setattr(boto3, "client", patient)
+    assert asyncio.run(waits_for(goes_on, sqs_queue_manager.get_queue_statistics()))
+    assert turned == [True]
 
 
 def test_statistics_count_every_queue(sqs: Any) -> None:
