@@ -277,6 +277,48 @@ def test_a_lease_shortens_the_functions_time(run: Run, message: Make) -> None:
     one = message(b'{"id": 1}', remaining=40.0, move_deadline=moved.append)
     run(lambda asked: seen.append((asked.remaining, record_of(store).until)), store, lease=10)(one)
     assert seen == [(10.0, START + 15.0)]
+    assert moved == [1010.0, 1040.0]
+
+
+@pytest.mark.parametrize("end", ["done", "again", "busy", "raises", "not answered"])
+def test_what_comes_behind_it_has_the_messages_own_time(run: Run, clock: ManualClock, message: Make, end: str) -> None:
+    """It may be one of a batch, whose function goes on with the others: for that a lease of 10 s is not over at 10 s,
+    and extend() asks for no key that is settled."""
+    store, moved, now = Failing(), [], [1000.0]
+
+    def body(_: Message) -> None:
+        now[0] += 4.0
+        if end == "raises":
+            raise RuntimeError("no")
+
+    function = run(body, store, lease=10, scope="s")
+    if end == "again":
+        function(message(b'{"id": 1}'))
+        now[0] = 1000.0
+    if end == "busy":
+        store.begin("s#1", owner="another", now=START, until=START + 60.0)
+    store.failures["begin"] = int(end == "not answered")
+    one = message(b'{"id": 1}', remaining=40.0, move_deadline=moved.append)
+    one.clock = lambda: now[0]
+    with suppress(RuntimeError, Retry, StoreFailed):
+        function(one)
+    assert (one.deadline, moved) == (1040.0, [1010.0, 1040.0])
+    one.extend(300)
+    assert moved[2:] == [now[0] + 300]
+
+
+def test_a_lease_that_was_not_enough_gives_no_time_back(run: Run, message: Make) -> None:
+    """The pool has stopped it, and has a second left for it."""
+    moved, now = [], [1000.0]
+
+    def body(_: Message) -> None:
+        now[0] += 11.0
+        raise SoftTimeout("past its deadline")
+
+    one = message(b'{"id": 1}', remaining=40.0, move_deadline=moved.append)
+    one.clock = lambda: now[0]
+    with pytest.raises(SoftTimeout):
+        run(body, MemoryStore(), lease=10)(one)
     assert moved == [1010.0]
 
 
