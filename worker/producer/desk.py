@@ -144,6 +144,9 @@ class _Ticket:
         self.future = future
         self.size = size
 
+    def done(self) -> bool:
+        return self.future.done()
+
     def set_running_or_notify_cancel(self) -> bool:
         if not self.future.cancelled():
             return True
