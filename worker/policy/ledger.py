@@ -39,6 +39,7 @@ class Ledger:
         #: IAM denies ChangeMessageVisibility: no beats, and a release is letting the lease lapse.
         self.hiding_denied = False
         self.unsure = 0  #: releases that SQS may have made or not: at worst a message stays hidden till its lease ends
+        self.unsure_until = 0.0  #: the end of the last of those leases
         self.lost_held = 0  #: records of lost leases that wait for their handler to tell
         self.deletes: deque[Delivery] = deque()
         self.hides: deque[Delivery] = deque()
@@ -219,7 +220,9 @@ class Ledger:
         settlement = delivery.settlement
         if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.HIDE:
             if not delivery.calling:
-                self.unsure += delivery.visible_at < delivery.lease_end
+                if delivery.visible_at < delivery.lease_end:
+                    self.unsure += 1
+                    self.unsure_until = max(self.unsure_until, delivery.lease_end)
                 self.gone(delivery, "released")  # it is visible again, which is what was to become true
             return
         if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.DELETE:
