@@ -37,7 +37,8 @@ def entry_point(
     function has returned, or its `Forward` was sent and confirmed; it has failed after an exception, `Retry` or
     `Reject`, and SQS gives it out again after the queue's visibility timeout, or moves it to the dead-letter queue:
     `after` and the dead letter of a `Reject` are a pool's. Of a FIFO queue the rest of a group fails unrun after a
-    failure. What has not started half a second before the invocation's end fails unrun.
+    failure. Half a second before the invocation's end what has not started fails unrun, and an `async def` that runs is
+    cancelled.
 
     A plain function runs on one message after the other, an `async def` on up to `concurrency` at once, one that takes
     a list on all of an event (of a FIFO queue, one of each group). `middleware` goes around it, outermost first;
@@ -81,6 +82,9 @@ class _Invocations:
         for heads in turns:
             for some, outcomes in self._runner.run(heads, end=end, report=self._report):
                 self._settle(turns, some, outcomes)
+        for one in turns.unrun():
+            reason = "not started: a message of its group before it failed"
+            self._log.warning("message_retried", message=one.parcel.id, queue=one.queue, reason=reason)
         return {"batchItemFailures": [{"itemIdentifier": one.parcel.id} for one in turns.failed()]}
 
     def _settle(self, turns: Turns, deliveries: Sequence[Delivery], outcomes: Outcomes) -> None:
