@@ -441,6 +441,25 @@ def test_the_decorated_function_looks_like_the_function(clock: ManualClock) -> N
     assert not inspect.iscoroutinefunction(typed)
 
 
+def test_an_object_that_is_called_may_be_async(clock: ManualClock) -> None:
+    """Its form is that of its method, as in a handler process."""
+
+    class Handle:
+        ran = 0
+
+        async def __call__(self, message: Message) -> int:
+            await asyncio.sleep(0)
+            assert message.json() == {"id": 1}
+            self.ran += 1
+            return self.ran
+
+    handle = Handle()
+    function = idempotent(MemoryStore(), key="id", scope="s", clock=clock)(handle)
+    for _ in range(2):
+        assert run_inline(function, {"id": 1}).kind is Kind.ACK
+    assert handle.ran == 1
+
+
 def test_what_could_never_work_is_refused_when_it_is_decorated() -> None:
     """So `worker check` finds it, and a handler process does not start."""
     decorate = idempotent(MemoryStore())
