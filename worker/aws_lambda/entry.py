@@ -11,7 +11,7 @@ from worker.aws_lambda.runner import Outcomes, Runner, runner_for
 from worker.aws_lambda.turns import Turns
 from worker.handler.describe import describe, describe_traceback
 from worker.handler.form import form_of, uncallable, yields
-from worker.handler.middleware import Middleware, misfit, wrap
+from worker.handler.middleware import Middleware, wrap_fitting
 from worker.handler.typed import typed
 from worker.message import Kind, Message
 from worker.protocol import Outcome
@@ -50,11 +50,7 @@ def entry_point(
     function = typed(handler, envelope=envelope)
     if fault := yields(handler) or uncallable(function):
         raise TypeError(f"cannot use {handler!r}: {fault}")
-    asynchronous = form_of(function).asynchronous
-    for one in middleware:
-        if fault := misfit(one, asynchronous=asynchronous):
-            raise TypeError(f"cannot use middleware {one!r}: {fault}")
-    function = wrap(function, middleware)
+    function = wrap_fitting(function, middleware)
     invocations = _Invocations(runner_for(function, form_of(function), concurrency=concurrency))
 
     def lambda_handler(event: Any, context: Any) -> dict[str, list[dict[str, str]]]:
