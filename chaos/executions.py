@@ -86,9 +86,10 @@ def _end(one: Execution, hits: Iterable[Fault]) -> int:
 
 
 def by_pid(faults: Iterable[Fault]) -> dict[int, list[Fault]]:
-    """The faults that hit each process."""
+    """The faults that hit each handler process. A poller may get the number of one that is dead: that is not it."""
     found: dict[int, list[Fault]] = {}
     for fault in faults:
-        for pid in (fault.pid, *fault.victims):
+        own = (fault.pid,) if fault.role == "handler" else ()
+        for pid in (*own, *fault.victims):
             found.setdefault(pid, []).append(fault)
     return found

@@ -31,7 +31,7 @@ DOCUMENTS = [
 #: Where a path may start: most documents leave out `worker/`, as its modules do.
 FOLDERS = (ROOT, ROOT / "worker")
 #: Files of a user's own application.
-USERS = {*files("shop"), "worker.toml"}
+USERS = {*files("shop"), "worker.toml", "domains.json"}
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")

@@ -65,6 +65,7 @@ class QueueSettings:
     url: str = ""
     queue_name: str = ""  #: `name` in the file
     ssm: str = ""  #: an SSM parameter that holds the URL
+    when: str = "on"  #: what the file's `when` came to; tables that are left out are none of these
     handlers: int = field(default_factory=lambda: os.cpu_count() or 1)  #: processes
     pollers: int = 1  #: processes; a FIFO queue has one
     threads: int = 1  #: calls of a plain handler function at once, in one handler process
@@ -106,6 +107,7 @@ class Settings:
     endpoint_url: str = ""  #: empty: as boto3 finds it
     allow_insecure_endpoint: bool = False  #: plain http to other machines
     log_level: str = "info"
+    left_out: tuple[str, ...] = ()  #: tables of queues whose `when` says no
     until_empty: bool = False  #: the command line's: end when all queues are empty
     paths: tuple[str, ...] = ()  #: folders the application is found in: the config's and the working directory
 
@@ -165,4 +167,5 @@ def from_json(data: dict[str, Any]) -> Settings:
         )
         for queue in data["queues"]
     )
-    return Settings(**{**data, "queues": queues, "paths": tuple(data["paths"])})
+    lists = {name: tuple(data[name]) for name in ("paths", "left_out")}
+    return Settings(**{**data, "queues": queues, **lists})

@@ -34,13 +34,15 @@ def _is_broken(number: int) -> bool:
 
 
 def prepare() -> None:
-    """The table, as the README makes it."""
+    """The table, as the README makes it, and a CloudWatch that is awake."""
     boto3.client("dynamodb").create_table(
         TableName=_TABLE,
         KeySchema=[{"AttributeName": "message_id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "message_id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    # moto loads a service at its first call, which takes longer than the timeouts of handlers and pollers may allow.
+    boto3.client("cloudwatch").list_metrics()
 
 
 def send(count: int) -> int:

@@ -105,6 +105,17 @@ class TestRepeats:
         run.handle(2, 20.0, pid=1)
         assert run.verdict().valid
 
+    def test_a_poller_with_the_number_of_a_dead_handler_is_another_process(self) -> None:
+        """The kernel took the handler for its memory; much later a poller of that number is killed."""
+        run = Run()
+        run.send(1)
+        run.assign(1, 1.0)
+        run.work(1, 1.1, pid=1)
+        run.work(1, 2.0, 2.5, pid=2)
+        run.delete(1, 2.6)
+        run.fault("kill", "poller", 30.0, pid=1)
+        assert run.verdict().valid
+
     @pytest.mark.parametrize("killed_later", [False, True])
     def test_what_a_dead_process_left_unfinished_is_over_when_its_number_comes_round(self, killed_later: bool) -> None:
         """It met nobody who ran the message meanwhile, whatever happens to the later process of that number."""

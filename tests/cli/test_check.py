@@ -158,3 +158,10 @@ def test_init_refuses_what_cannot_be(
     monkeypatch.chdir(folder)
     assert main(["init", name]) == code
     assert capsys.readouterr().err
+
+
+def test_a_queue_that_is_left_out_is_named(config: Write, good: str, capsys: Captured) -> None:
+    """Nobody has to find out from what is not there."""
+    other = '[queues.returns]\nwhen = "${RETURNS_TABLE:-}"\nurl = "${NOWHERE}"\n'
+    assert main(["check", "--config", config(GOOD + other)]) == 0
+    assert "left out: returns, by its `when`" in capsys.readouterr().out

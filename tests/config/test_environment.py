@@ -67,7 +67,8 @@ def test_references(text: str, environ: dict[str, str], expected: str, names: tu
     [
         ("${A}", "variable A is not set"),
         ("${A}${B}${A}", "variables A, B are not set"),
-        ("${A:-${B}}", "B"),
+        ("${A:-${B}}", "variable A or B is not set (or empty); set it, or write ${B:-default}"),
+        ("${A:-${B}${C}}", "variables A or B, A or C are not set"),
         ("${1A}", "'1A}'"),
         ("${}", "'}'"),
         ("${A", "'${A' is not closed"),

@@ -66,6 +66,7 @@ def test_every_key_reaches_the_settings() -> None:
         log_level = "DEBUG"
         [queues.a]
         url = "https://sqs.eu-west-1.amazonaws.com/123456789012/a"
+        when = "always"
         handler = "m.n:f"
         handlers = 3
         pollers = 2
@@ -107,6 +108,7 @@ def test_every_key_reaches_the_settings() -> None:
             QueueSettings(
                 name="a",
                 url="https://sqs.eu-west-1.amazonaws.com/123456789012/a",
+                when="always",
                 handler="m.n:f",
                 handlers=3,
                 pollers=2,
@@ -138,7 +140,7 @@ def test_every_example_of_the_schema_is_taken() -> None:
     text += "\n[queues.orders.retry]\n" + "\n".join(key.example for key in RETRY)
     text += "\n[queues.orders.batch]\n" + "\n".join(key.example for key in BATCH)
     text += "\n[queues.orders.cloudwatch]\n" + "\n".join(key.example for key in CLOUDWATCH)
-    read(text)
+    read(text, ORDERS_TABLE="orders")
     for key in QUEUE:
         if key.name in alternatives:
             source = "" if key.name in {"name", "ssm"} else 'name = "x"\n'
@@ -327,6 +329,49 @@ def test_plain_http_elsewhere_must_be_allowed() -> None:
 def test_a_file_without_queues_is_refused(text: str) -> None:
     """A pool of nothing is a mistake."""
     assert any("no queue: write a table" in one for one in faults(text))
+
+
+@pytest.mark.parametrize("when", ['"${ORDERS_TABLE:-}"', '"off"', '"No"', '"${ORDERS_TABLE:-0}"', '"false"'])
+def test_a_table_whose_when_says_no_is_left_out_unread(when: str) -> None:
+    """Its other keys need no variable and may even be wrong; the settings name it, and the other queue is there."""
+    other = f'[queues.other]\nwhen = {when}\nurl = "${{MISSING}}"\nweight = 5\n'
+    made = read(SMALLEST + other)
+    assert ([queue.name for queue in made.queues], made.left_out) == (["orders"], ("other",))
+
+
+@pytest.mark.parametrize("environ", [{"ORDERS_TABLE": "orders"}, {"ORDERS_TABLE": "yes"}])
+def test_a_table_whose_when_says_anything_else_is_there(environ: dict[str, str]) -> None:
+    """The text itself has no meaning: the name of a table that is given will do."""
+    made = read(SMALLEST + 'when = "${ORDERS_TABLE:-}"\n', **environ)
+    assert ([queue.name for queue in made.queues], made.left_out) == (["orders"], ())
+
+
+def test_when_can_be_set_beside_the_file_and_is_judged_itself() -> None:
+    """`--set` decides too; a broken `when` leaves nothing out silently; a pool without any queue is a mistake."""
+    other = '[queues.other]\nname = "other"\nhandler = "m:f"\n'
+    assert read(SMALLEST + other, "queues.other.when=off").left_out == ("other",)
+    assert "expected text" in fault(SMALLEST + other + "when = false")
+    assert "MISSING is not set" in fault(SMALLEST + other + 'when = "${MISSING}"')
+    assert "all are left out by their `when`" in fault(SMALLEST + 'when = "off"')
+
+
+@pytest.mark.parametrize(
+    ("environ", "url", "ssm"),
+    [({"URL": "https://h/1/orders"}, "https://h/1/orders", ""), ({"ENVIRONMENT": "dev"}, "", "/shop-dev/orders-url")],
+)
+def test_a_url_may_be_that_of_a_parameter(environ: dict[str, str], url: str, ssm: str) -> None:
+    """One key serves both: the variable, or else the SSM parameter of the environment."""
+    text = '[queues.orders]\nhandler = "m:f"\nurl = "${URL:-ssm:/shop-${ENVIRONMENT}/orders-url}"\n'
+    [made] = read(text, **environ).queues
+    assert (made.url, made.ssm, made.queue_name) == (url, ssm, "")
+
+
+def test_a_url_of_a_parameter_is_judged() -> None:
+    """Without either variable both are named; a parameter's name has a form; two sources stay a fault."""
+    text = '[queues.orders]\nhandler = "m:f"\n'
+    assert "URL or ENVIRONMENT is not set" in fault(text + 'url = "${URL:-ssm:/shop-${ENVIRONMENT}/orders-url}"')
+    assert "expected a parameter's name" in fault(text + 'url = "ssm:/shop orders"')
+    assert "keep one of url, ssm" in fault(text + 'url = "ssm:/a"\nssm = "/b"')
 
 
 def test_a_queue_must_say_which_and_what() -> None:

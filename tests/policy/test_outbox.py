@@ -160,6 +160,15 @@ class TestFailures:
         filled(box, parcel("d"), parcel("e"))
         assert bodies(box.next(0.0)) == "de"
 
+    def test_one_that_goes_alone_joins_nobody(self) -> None:
+        """Nor does it take along what stands before or behind it in the line."""
+        box = filled(outbox(linger=0.0), parcel("x"))
+        box.failed(box.next(0.0), LOST, sent_at=0.0, now=0.0)  # rests till 0.1, and is then the first of the line
+        filled(box, parcel("a"), parcel("b"))
+        box.failed(box.next(0.0), INVALID, sent_at=0.0, now=0.0)
+        filled(box, parcel("c"))
+        assert [bodies(box.next(0.1)) for _ in range(4)] == ["x", "a", "b", "c"]
+
 
 class TestFifo:
     """One message of a group on its way; ids that make a retry no second message."""

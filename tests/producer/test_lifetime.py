@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import eventually
 from tests.producer.conftest import Queue
+from worker.producer import lifetime
+from worker.producer.producer import Producer
 
 Faults = Callable[..., None]
 
@@ -21,6 +23,8 @@ import os, sys, threading
 from worker import Producer, SendError
 
 producer = Producer(sys.argv[1], linger=30.0)
+producer.send("first")  # so that a connection is open, which both have then
+producer.flush()
 sent = [producer.send(f"before {number}") for number in range(3)]
 child = os.fork()
 if child == 0:
@@ -81,7 +85,7 @@ def test_a_forked_child_sends_for_itself(queue: Queue, client: str) -> None:
     """The parent goes on undisturbed; its messages are sent once, by it, and the child's copies of futures say so."""
     done = run(_FORKS.replace("linger=30.0", f"linger=30.0, client={client!r}"), queue.url)
     assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(queue.bodies()) == ["after", "before 0", "before 1", "before 2", "child", "parent"]
+    assert sorted(queue.bodies()) == ["after", "before 0", "before 1", "before 2", "child", "first", "parent"]
 
 
 def test_a_fork_while_results_are_told_leaves_no_future_open(queue: Queue) -> None:
@@ -212,6 +216,22 @@ print(len(sent))
     assert (done.returncode, done.stderr) == (0, "")
     # The last one that the handler interrupted may have been taken without its future having reached the list.
     assert queue.depth() - int(done.stdout) in (0, 1)
+
+
+def test_a_close_that_cannot_wait_is_made_good_at_exit(queue: Queue) -> None:
+    """In a handler that interrupted a send it returns at once; the producer is watched on, till a close that waits."""
+    producer = Producer(queue.url, linger=30.0)
+    engine = producer._engine
+    future = producer.send("a")
+    assert engine._sender is not None
+    with engine._sender._intake._lock:  # as in the middle of a send of this thread
+        producer.flush()
+        producer.close()
+    assert engine in lifetime._watched
+    producer.close()
+    assert future.done()
+    assert engine not in lifetime._watched
+    assert queue.bodies() == ["a"]
 
 
 def test_importing_worker_stays_light() -> None:

@@ -20,8 +20,9 @@ from worker import Message
 from worker.idempotency import Claim, DynamoDBStore, idempotent
 
 KEYS, COUNTERS = "keys", "counters"
-#: Seconds that a run may take: a key whose owner died is busy for so long, and 5 s more.
-LEASE = 3.0
+#: Seconds that a run may take: a key whose owner died is busy for so long, and 5 s more. A busy machine needs some to
+#: make clients; a function that is stopped behind its effect would repeat it, without any kill.
+LEASE = 5.0
 
 _STORE = DynamoDBStore(KEYS)
 

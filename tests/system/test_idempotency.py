@@ -17,6 +17,9 @@ import pytest
 from tests.system.pool import Pool, eventually
 from worker.testing.child_server import ChildServer
 
+#: A key whose owner was killed is waited for, so on a busy machine these take longer than the rest.
+pytestmark = pytest.mark.timeout(300)
+
 #: As in idempotent_application.py, which only a pool can import.
 KEYS, COUNTERS = "keys", "counters"
 NUMBERS = 100

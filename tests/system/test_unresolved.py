@@ -32,6 +32,8 @@ def aws(services: AwsServicesProcess, sqs_endpoint: str, monkeypatch: pytest.Mon
     services.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", services.url)
     boto3.client("sqs").create_queue(QueueName="unresolved-good")
+    boto3.client("cloudwatch").list_metrics()  # moto loads a service at its first call, and SSM for seconds
+    boto3.client("ssm").describe_parameters()
 
 
 def start(folder: Path, config: str, **environ: str) -> tuple[int, list[dict[str, Any]]]:

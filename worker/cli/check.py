@@ -80,6 +80,8 @@ def _as_json(settings: Settings | None, problems: tuple[Problem, ...]) -> dict[s
 
 def _show(settings: Settings) -> None:
     rows = [_row(queue) for queue in settings.queues]
+    for name in settings.left_out:
+        print(f"left out: {name}, by its `when`")
     if sys.stdout.isatty():
         from worker.cli.tables import show, table
 

@@ -62,6 +62,8 @@ def _queue(name: str, values: Mapping[str, Any]) -> QueueSettings:
         # SQS waits whole seconds only, so a fraction is paused too.
         given["wait"] = float(math.floor(min(_LONGEST_WAIT, interval)))
         given["pause"] = interval - given["wait"]
+    if given.get("url", "").startswith(shapes.SSM):
+        given["ssm"] = given.pop("url").removeprefix(shapes.SSM)
     given |= {inner: values[inner] for inner in ("retry", "recycle", "batch", "cloudwatch") if inner in values}
     return QueueSettings(**{"handler": "", **given}, name=name)
 

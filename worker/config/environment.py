@@ -34,7 +34,8 @@ def expand(text: str, environ: Mapping[str, str]) -> Expanded:
         what = "variable" if len(missing) == 1 else "variables"
         listed = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'}"
         raise BadReference(
-            f"environment {what} {listed} not set (or empty); set it, or write ${{{missing[0]}:-default}}"
+            f"environment {what} {listed} not set (or empty); set it, or write "
+            f"${{{missing[0].rpartition(' ')[2]}:-default}}"
         )
     return Expanded(result, tuple(dict.fromkeys(expansion.names)))
 
@@ -74,6 +75,8 @@ class _Expansion:
         if self._text.startswith(":-", at):
             named, missed = len(self.names), len(self.missing)
             default, at = self.plain(at + 2, nested=True)
+            # One would do: the text names the variable itself, and what its default would need.
+            self.missing[missed:] = [f"{name} or {other}" for other in self.missing[missed:]]
             if value:  # a default that is not used may name variables that do not exist
                 del self.names[named:], self.missing[missed:]
             value = value or default

@@ -23,10 +23,11 @@ QUEUE = (
     Key(
         name="url",
         type=Type.TEXT,
-        shape=shapes.queue_url,
+        shape=shapes.queue_url_or_parameter,
         example='url = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"',
         default="exactly one of `url`, `name` and `ssm` is required",
-        meaning="The queue's URL.",
+        meaning="The queue's URL. `ssm:` and a name is what `ssm` says, for a URL that may be given directly as well: "
+        "`${ORDERS_URL:-ssm:/shop/orders-url}`.",
     ),
     Key(
         name="name",
@@ -44,6 +45,14 @@ QUEUE = (
         example='ssm = "/shop/orders-url"',
         default="see `url`",
         meaning="The SSM parameter that holds the queue's URL; it is read at start.",
+    ),
+    Key(
+        name="when",
+        type=Type.TEXT,
+        example='when = "${ORDERS_TABLE:-}"',
+        default="always",
+        meaning="Leaves the whole table out, and judges nothing in it, if this text is empty, `off`, `no`, `false` or "
+        "`0`. One file can so serve hosts that run only some of its queues; the first log line names what is left out.",
     ),
     Key(
         name="handler",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from worker.config.overrides import Override, apply
 from worker.config.permissions import check_permissions
 from worker.config.problems import ConfigError, Problem, nearest
 from worker.config.report import Report
-from worker.config.tables import read_queues, read_table
+from worker.config.tables import left_out, read_queues, read_table
 from worker.config.worker_keys import WORKER
 from worker.settings import Settings
 
@@ -48,7 +49,7 @@ def load_text(
     queues = read_queues(document.get("queues"), environ=environ, report=report)
     settings = assemble(worker, queues, path=Path(path), environ=environ, report=report)
     report.finish()
-    return settings
+    return replace(settings, left_out=left_out(document.get("queues"), environ))
 
 
 def find_control_socket(path: str | Path, environ: Mapping[str, str]) -> str:

@@ -194,10 +194,10 @@ log_deletes_as = "sqs_delete_message"
 Each poller sums its counts up and puts them with one `PutMetricData` a period, from a thread of its own: CloudWatch can
 be slow, refuse or be away without a message noticing. What it did not take is kept for up to an hour, and a warning
 `metrics_not_put` comes at once and then every ten minutes. At the end of a drain the last counts are put, within two
-seconds and the drain's own budget. A poller that is killed loses the counts of its period. The credentials are the
-pool's (a queue's `role_arn` is for the queue) and need `cloudwatch:PutMetricData`; the endpoint is boto3's
-(`AWS_ENDPOINT_URL_CLOUDWATCH`). The dimension `QueueName` is the queue's name in SQS, or the table's where an SSM
-parameter did not tell it.
+seconds and the drain's own budget. A poller that is killed loses the counts of its period; a put whose answer is lost
+is made again, and may count twice. The credentials are the pool's (a queue's `role_arn` is for the queue) and need
+`cloudwatch:PutMetricData`; the endpoint is boto3's (`AWS_ENDPOINT_URL_CLOUDWATCH`). The dimension `QueueName` is the
+queue's name in SQS, or the table's where an SSM parameter did not tell it.
 
 With `log_deletes_as` standard error also gets, for each message, a line with exactly these keys. `status` is `success`
 or `error`, `trace_id` the root of the message's `AWSTraceHeader`, or else its id. `log_level` applies.

@@ -17,6 +17,8 @@ _POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/#: -]{0,254}")
 _LONGEST_METRIC = 255
 _ACTION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+#: What a `url` begins with that is an SSM parameter.
+SSM = "ssm:"
 TABLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 #: A unix socket's path: 107 bytes on Linux, 103 on macOS (sockaddr_un.sun_path, with its final zero byte).
 _LONGEST_SOCKET_PATH = 103
@@ -46,6 +48,11 @@ def queue_url(text: str) -> str:
     if wrong := queue_name(name_from_url(parts.path)):
         return f"the last part of a queue URL is the queue's name: {wrong}"
     return ""
+
+
+def queue_url_or_parameter(text: str) -> str:
+    """The URL of a queue, or `ssm:` and the parameter that holds it."""
+    return ssm_parameter(text.removeprefix(SSM)) if text.startswith(SSM) else queue_url(text)
 
 
 def queue_address(text: str) -> str:

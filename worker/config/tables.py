@@ -16,6 +16,9 @@ from worker.config.values import MISSING, BadValue, convert
 from worker.settings import BatchSettings, CloudWatchSettings, RecycleSettings, RetrySettings
 
 _SOURCES = ("url", "name", "ssm")
+_WHEN = next(key for key in QUEUE if key.name == "when")
+#: What `when` says to leave a table out, beside an empty text.
+_NO = {"off", "no", "false", "0"}
 #: Tables inside a queue's table.
 _TABLES: tuple[tuple[str, Sequence[Key], InnerSettings], ...] = (
     ("retry", RETRY, RetrySettings),
@@ -57,13 +60,35 @@ def read_table(
     return values
 
 
+def left_out(raw: Any, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the `[queues.*]` tables whose `when` says no: nothing else in them is read."""
+    if not isinstance(raw, dict):
+        return ()
+    return tuple(name for name, table in raw.items() if isinstance(table, dict) and _says_no(table, environ))
+
+
+def _says_no(table: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    if "when" not in table:
+        return False
+    try:
+        value = convert(_WHEN, table["when"], environ)
+    except (BadValue, BadReference):
+        return False  # it is told when the table is read
+    return value is MISSING or value.strip().lower() in _NO
+
+
 def read_queues(raw: Any, *, environ: Mapping[str, str], report: Report) -> dict[str, dict[str, Any]]:
-    """The good values of each `[queues.NAME]`, its inner tables made settings."""
+    """The good values of each `[queues.NAME]` that is not left out, its inner tables made settings."""
     if not isinstance(raw, dict) or not raw:
         report.add("no queue: write a table such as [queues.orders], with handler and one of url, name and ssm")
         return {}
     found: dict[str, dict[str, Any]] = {}
+    out = left_out(raw, environ)
+    if len(out) == len(raw):
+        report.add("no queue: all are left out by their `when`, which is empty or off")
     for name, table in raw.items():
+        if name in out:
+            continue
         path = ("queues", name)
         if not shapes.TABLE_NAME.fullmatch(name):
             report.add("a queue's table is named by lower-case letters, digits, '-' and '_'", table=path)

@@ -18,7 +18,8 @@ def begin(pool: Pool, config: Settings, *, now: float) -> None:
     for queue in config.queues:
         starting.new_set(pool, config, queue, generation=generation, now=now)
     queues = {queue.name: f"{queue.pollers}+{queue.handlers}+{queue.spares}" for queue in config.queues}
-    pool.log.info("supervisor_started", pid=pool.pid, config=config.config or None, queues=queues)
+    out = list(config.left_out) or None
+    pool.log.info("supervisor_started", pid=pool.pid, config=config.config or None, queues=queues, left_out=out)
 
 
 def step(pool: Pool, *, now: float, chance: float) -> float:

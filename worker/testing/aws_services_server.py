@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 from worker import platform
 
@@ -32,12 +33,27 @@ def main() -> int:
         sys.stderr.write(f"moto is not installed ({error}): pip install 'worker[demo]'\n")
         return os.EX_UNAVAILABLE
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+    application = _one_at_a_time(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, application, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}) + "\n")
     sys.stdout.flush()
     sys.stdin.read()
     return os.EX_OK
+
+
+def _one_at_a_time(application: Any) -> Any:
+    """The WSGI application under a lock: moto checks the condition of a conditional write, and writes, in two steps.
+
+    Without it two writers of DynamoDB or S3 that meet there have both won, which AWS never says.
+    """
+    lock = threading.Lock()
+
+    def serve(environ: dict[str, Any], start: Any) -> list[bytes]:
+        with lock:
+            return list(application(environ, start))
+
+    return serve
 
 
 if __name__ == "__main__":

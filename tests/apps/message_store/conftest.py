@@ -22,7 +22,13 @@ QUEUE = "messages.fifo"
 
 
 @pytest.fixture
-def table(aws_services: str) -> Callable[[], dict[str, dict[str, str]]]:
+def cloudwatch(aws_services: str) -> None:
+    """Awake: moto loads a service at its first call, which may take longer than the application's timeouts."""
+    boto3.client("cloudwatch").list_metrics()
+
+
+@pytest.fixture
+def table(cloudwatch: None) -> Callable[[], dict[str, dict[str, str]]]:
     """Makes the table; gives its items by key, read consistently."""
     dynamodb = boto3.client("dynamodb")
     dynamodb.create_table(

@@ -32,7 +32,7 @@ def told(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def counted(fresh: Import, **expected: int) -> None:
     """What CloudWatch has once the process has stopped: these, and of the others nothing."""
     fresh("handlers").stop()
-    eventually(lambda: {name: metric(name) for name in METRICS if metric(name)} == expected)
+    eventually(lambda: {name: metric(name) for name in METRICS if metric(name)} == expected, seconds=60)
 
 
 def test_a_message_is_saved_and_its_second_delivery_is_skipped(

@@ -14,7 +14,7 @@ from apps.message_store.metrics import Metrics
 from tests.apps.message_store.conftest import metric
 from tests.conftest import eventually
 
-pytestmark = pytest.mark.usefixtures("aws_services")
+pytestmark = pytest.mark.usefixtures("cloudwatch")
 
 
 def made(queue: str, period: float = 3600.0, **options: Any) -> tuple[Metrics, list[Exception]]:
@@ -27,11 +27,11 @@ def test_counts_are_put_by_themselves_soon_after_a_quiet_time() -> None:
     """A first count need not wait for its period; the next ones do, or for a flush."""
     metrics, failures = made("by-itself")
     metrics.add("Saved")
-    eventually(lambda: metric("Saved", "by-itself") == 1)
+    eventually(lambda: metric("Saved", "by-itself") == 1, seconds=60)
     for _ in range(3):
         metrics.add("Saved")
     metrics.add("Failed")
-    assert metrics.flush(10.0)
+    assert metrics.flush(60.0)
     assert (metric("Saved", "by-itself"), metric("Failed", "by-itself"), failures) == (4, 1, [])
 
 
@@ -55,10 +55,10 @@ def test_what_cloudwatch_did_not_take_is_put_with_the_next_counts() -> None:
 
     metrics, failures = made("later", period=0.0, make_client=first_nowhere)
     metrics.add("Saved")
-    assert not metrics.flush(10.0)
+    assert not metrics.flush(60.0)
     assert len(failures) == 1
     metrics.add("Saved")
-    assert metrics.flush(10.0)
+    assert metrics.flush(60.0)
     assert metric("Saved", "later") == 2
 
 
@@ -74,4 +74,4 @@ def test_a_cloudwatch_that_is_silent_holds_up_neither_counts_nor_a_flush(monkeyp
         metrics.add("Saved")
         assert not metrics.flush(0.0)
         assert time.monotonic() - started < 10  # botocore itself would wait for a minute
-    eventually(lambda: failures)  # closed now: the thread is at rest again
+    eventually(lambda: failures, seconds=60)  # closed now: the thread is at rest again

@@ -14,7 +14,11 @@ from apps.message_store.rules import LARGEST_ITEM, Invalid, Origin, item, key, l
 ORIGIN = Origin(message_id="sqs-1", group_id="g", sent_at=1_735_689_600.0, queue_name="messages.fifo")
 NOW = 1_735_689_600.5
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )

@@ -1,0 +1,1 @@
+"""Test process: tests of apps/domain_operations."""
