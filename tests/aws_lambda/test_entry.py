@@ -429,6 +429,23 @@ def test_a_forward_that_cannot_be_sent_fails_its_message(sqs_endpoint: str, capf
     assert "secret" not in json.dumps(written)
 
 
+def test_a_forward_that_comes_too_late_is_not_sent(sqs_endpoint: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """The invocation could end in it: then it would be sent, and all messages of the event come again."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="lambda-late")["QueueUrl"]
+
+    def handle(message: Message) -> Forward:
+        while message.remaining > -0.3:
+            time.sleep(0.005)
+        return Forward(queue=url, body="late")
+
+    assert failed(entry_point(handle)(event(record(1)), Context(0.6))) == ["id-1"]
+    (line,) = lines(capfd)
+    assert (line["event"], line["error"]) == ("forward_failed", "TimeoutError: not sent: the invocation's time is up")
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+    sqs.close()
+
+
 def test_the_arn_names_the_queue() -> None:
     """As a `[queues.*]` table would."""
     queues: list[str] = []

@@ -77,22 +77,22 @@ class _Invocations:
         turns = Turns(deliveries)
         for heads in turns:
             for some, outcomes in self._runner.run(heads, end=end, report=self._report):
-                self._settle(turns, some, outcomes)
+                self._settle(turns, some, outcomes, end=end)
         for one in turns.unrun():
             reason = "not started: a message of its group before it failed"
             self._log.warning("message_retried", message=one.parcel.id, queue=one.queue, reason=reason)
         return {"batchItemFailures": [{"itemIdentifier": one.parcel.id} for one in turns.failed()]}
 
-    def _settle(self, turns: Turns, deliveries: Sequence[Delivery], outcomes: Outcomes) -> None:
+    def _settle(self, turns: Turns, deliveries: Sequence[Delivery], outcomes: Outcomes, *, end: float) -> None:
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
-            if outcome is None or (outcome.kind is Kind.FORWARD and self._forward(delivery, outcome)):
+            if outcome is None or (outcome.kind is Kind.FORWARD and self._forward(delivery, outcome, end=end)):
                 turns.done(delivery)
             elif outcome.kind is not Kind.FORWARD and delivery.parcel.id not in self._told:
                 event = "message_rejected" if outcome.kind is Kind.REJECT else "message_retried"
                 self._log.warning(event, message=delivery.parcel.id, queue=delivery.queue, reason=outcome.reason)
 
-    def _forward(self, delivery: Delivery, outcome: Outcome) -> bool:
-        """Whether it was sent."""
+    def _forward(self, delivery: Delivery, outcome: Outcome, *, end: float) -> bool:
+        """Whether it was sent. It may take its time out of the reserve, but not begin when half of that is over."""
         from worker.aws.forwarder import Forwarder  # botocore, which functions that forward nothing need not import
         from worker.policy.requests import Outgoing
 
@@ -105,6 +105,8 @@ class _Invocations:
             deduplication = deduplication or parcel.id
         outgoing = Outgoing(outcome.body, outcome.attributes or {}, group, deduplication, outcome.delay)
         try:
+            if time.monotonic() >= end + _RESERVE / 2:
+                raise TimeoutError("not sent: the invocation's time is up")
             self._forwarder.send(outcome.queue, outgoing)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from being sent, the source must not be deleted
             told = {"message": delivery.parcel.id, "queue": delivery.queue, "to": outcome.queue}
