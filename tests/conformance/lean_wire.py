@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import select
+import threading
+from functools import partial
 from typing import Any
 
 import botocore.session
@@ -18,6 +20,7 @@ from worker import platform
 from worker.aws.answers import Reply
 from worker.aws.endpoint import find, needs_boto3
 from worker.aws.exchange import Body, Exchange
+from worker.aws.lane import Lane
 from worker.aws.transport import Transport
 from worker.policy.failures import Failure
 
@@ -34,13 +37,24 @@ class LeanWire:
         session.set_credentials(keys.access_key, keys.secret_key, keys.token)
         endpoint = find(session, region=client.meta.region_name, given=client.meta.endpoint_url)
         assert needs_boto3(session, endpoint) == ""
-        self._transport = Transport(endpoint, session)
-        self._lane = self._transport.lane(2)
+        self._new = partial(Transport, endpoint, session)
+        self._local = threading.local()
+        self._transports: list[Transport] = []
         self.requests = 0
         client.meta.events.register("before-send.sqs", self._send)
 
     def close(self) -> None:
-        self._transport.close()
+        for transport in self._transports:
+            transport.close()
+
+    def _connect(self) -> tuple[Transport, Lane]:
+        """Each thread of a case has connections of its own: a transport is a poller's, which has one thread."""
+        if not hasattr(self._local, "found"):
+            transport = self._new()
+            self._transports.append(transport)
+            self._local.found = transport, transport.lane(1)
+        found: tuple[Transport, Lane] = self._local.found
+        return found
 
     def _send(self, request: Any, **_: Any) -> AWSResponse:
         """A botocore hook (before-send): what it returns is the answer."""
@@ -49,10 +63,11 @@ class LeanWire:
         body = Body(request.body, hashlib.sha256(request.body).hexdigest())
         replies: list[Reply | Failure] = []
         exchange = Exchange(action, body, PATIENCE, repeatable=True, done=lambda _, result: replies.append(result))
-        self._lane.start(exchange)
+        transport, lane = self._connect()
+        lane.start(exchange)
         while not replies:
-            select.select([self._transport], [], [], max(0.0, min(1.0, self._transport.due(platform.now()))))
-            self._transport.drive()
+            select.select([transport], [], [], max(0.0, min(1.0, transport.due(platform.now()))))
+            transport.drive()
         [reply] = replies
         assert isinstance(reply, Reply), reply
         return _Response(request.url, reply)

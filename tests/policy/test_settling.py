@@ -2,7 +2,7 @@
 
 from tests.policy import build
 from worker.message import Kind
-from worker.policy import arrivals, outcomes
+from worker.policy import arrivals, beats, outcomes
 from worker.policy.delivery import Delivery, State
 
 
@@ -44,6 +44,23 @@ def test_a_refused_fifo_delete_releases_the_rest_of_the_group() -> None:
     books.unsettled(a1, final=True, why="expired", now=1.0, chance=0.5)
     assert build.dispatch(books, now=1.0) == []
     assert build.settle_all(books, now=1.0) == [("hide", "a3"), ("hide", "a2")]
+
+
+def test_a_lease_that_is_lost_in_the_middle_of_a_group_releases_what_stands_behind() -> None:
+    """A beat is refused for one message of a waiting group: the next must not start before it comes again."""
+    books = build.ledger(fifo=True)
+    build.receive(books, *[build.message(f"a{n}", group="a") for n in (1, 2, 3, 4)])
+    (a1,) = build.dispatch(books)
+    for delivery, _ in beats.due(books, 10.0, most=10):
+        if delivery.message_id == "a2":
+            beats.unbeaten(books, delivery, final=True, now=10.1)
+        else:
+            beats.beaten(books, delivery, sent_at=10.0, seconds=30)
+    assert sorted(build.settle_all(books, now=10.2)) == [("hide", "a3"), ("hide", "a4")]
+    outcomes.acked(books, [a1.seq], now=11.0)
+    assert build.settle_all(books, now=11.0) == [("delete", "a1")]
+    assert build.dispatch(books, now=11.0) == []
+    assert not books.closing
 
 
 def test_a_drain_releases_a_group_tail_first() -> None:

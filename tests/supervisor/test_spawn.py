@@ -63,6 +63,7 @@ def test_a_child_whose_imports_never_end_dies_with_its_supervisor(role: str, tmp
         stdout=subprocess.PIPE,
         check=True,
         text=True,
+        timeout=30,  # the child has the pipe too: a run that ends before the import does is a child that died
     )
     eventually(lambda: not _lives(int(done.stdout)))
 

@@ -110,11 +110,11 @@ class Ledger:
         self.close_group(delivery)
         self.settle(delivery, Settlement(Action.HIDE, kind, seconds=after))
 
-    def close_group(self, head: Delivery) -> None:
+    def close_group(self, first: Delivery) -> None:
         """Nothing behind this delivery may start any more: what stands there is released."""
-        behind = self.line.behind(head)
+        behind = self.line.after(first)
         if behind:
-            self.closing.add(head.group)
+            self.closing.add(first.group)
         for other in behind:
             if other.state is State.READY:
                 self.settle(other, Settlement(Action.HIDE, Kind.RETRY))

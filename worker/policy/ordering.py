@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import takewhile
 
 from worker.policy.delivery import Delivery, State
 
@@ -58,6 +59,10 @@ class ReadyLine:
         """The deliveries of its group that wait for this head, last first; none if it is not the head of a group."""
         return []
 
+    def after(self, delivery: Delivery) -> list[Delivery]:  # noqa: ARG002 - GroupLine needs it
+        """The deliveries of its group that stand behind this one, last first, wherever it stands itself."""
+        return []
+
     def head(self, group: str) -> Delivery | None:  # noqa: ARG002 - GroupLine needs it
         """The head of a group."""
         return None
@@ -109,6 +114,10 @@ class GroupLine(ReadyLine):
         if not group or group[0] is not delivery:
             return []
         return [group[place] for place in range(len(group) - 1, 0, -1)]
+
+    def after(self, delivery: Delivery) -> list[Delivery]:
+        group = self._groups.get(delivery.group, ())
+        return list(takewhile(lambda one: one is not delivery, reversed(group))) if delivery in group else []
 
     def head(self, group: str) -> Delivery | None:
         members = self._groups.get(group)
