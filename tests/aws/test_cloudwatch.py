@@ -90,6 +90,26 @@ def test_what_cloudwatch_did_not_take_is_put_with_the_next_counts(
     assert total("Shop/Later", "Deleted", "orders") == (7.0, ["Count"])
 
 
+def test_a_failure_of_any_kind_does_not_end_it() -> None:
+    """A credentials file that nobody may read, say: the counts of later are put, and a drain waits for nothing."""
+    tries: list[None] = []
+
+    def unreadable_at_first() -> Any:
+        tries.append(None)
+        if len(tries) == 1:
+            raise PermissionError(13, "Permission denied", "credentials")
+        return session().metrics()
+
+    metrics = CloudWatch(unreadable_at_first, "Shop/Unreadable", wall=time.time)
+    metrics.put({"Deleted": 3}, "orders")
+    assert metrics.flush(20.0)
+    assert "Permission denied" in str(metrics.failure())
+    metrics.put({"Deleted": 4}, "orders")
+    assert metrics.flush(20.0)
+    assert metrics.failure() is None
+    assert total("Shop/Unreadable", "Deleted", "orders") == (7.0, ["Count"])
+
+
 def test_a_cloudwatch_that_is_silent_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """`put` returns at once, `flush` when its time is over; what is kept meanwhile is bounded."""
     accepted: list[socket.socket] = []

@@ -71,6 +71,19 @@ def test_what_will_not_pass_is_not_tried_again(sqs: Any, faulty: SqsServerProces
     assert bodies(sqs, url) == []
 
 
+def test_what_a_refusal_echoes_of_a_message_is_hidden(sqs: Any, faulty: SqsServerProcess) -> None:
+    """It is for a log."""
+    name = f"f{uuid4().hex}"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    said = "no value is like a-secret-value, nor a body like a-secret-body"
+    fault = {"effect": "error", "shape": "InvalidMessageContents", "status": 400, "message": said}
+    faulty.set_faults(fault | {"action": "SendMessage", "queue": name, "count": 1})
+    attributes = {"n": {"DataType": "String", "StringValue": "a-secret-value"}}
+    with pytest.raises(Refused) as caught:
+        Forwarder().send(url, Outgoing(b"a-secret-body", attributes))
+    assert str(caught.value) == "InvalidMessageContents: no value is like (hidden), nor a body like (hidden)"
+
+
 def test_a_queue_that_is_not_there_is_looked_for_again(sqs: Any) -> None:
     """It may be made meanwhile."""
     name, forwarder = f"f{uuid4().hex}", Forwarder()

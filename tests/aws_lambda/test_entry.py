@@ -53,6 +53,10 @@ def test_a_message_has_what_lambda_says_of_it() -> None:
     }
 
 
+#: Why the rest of a group does not run.
+UNRUN = "not started: a message of its group before it failed"
+
+
 def fail(error: BaseException) -> Any:
     raise error
 
@@ -117,8 +121,8 @@ def test_an_attribute_that_sqs_does_not_have_fails_its_own_message() -> None:
         assert failed(entry_point(lambda _message: None)(given, Context())) == ["id-1"]
 
 
-def test_after_a_failure_the_rest_of_its_group_fails_unrun() -> None:
-    """Order within a group holds; other groups go on."""
+def test_after_a_failure_the_rest_of_its_group_fails_unrun(capfd: pytest.CaptureFixture[str]) -> None:
+    """Order within a group holds; other groups go on; each that failed has its line."""
     ran: list[str] = []
 
     def handle(message: Message) -> None:
@@ -131,6 +135,8 @@ def test_after_a_failure_the_rest_of_its_group_fails_unrun() -> None:
     assert failed(answer) == ["id-2", "id-4", "id-6"]
     assert sorted(ran) == ["id-1", "id-2", "id-3", "id-5"]
     assert ran.index("id-3") < ran.index("id-5")
+    told = {line["message"]: line["reason"] for line in lines(capfd)}
+    assert told == {"id-2": ""} | dict.fromkeys(("id-4", "id-6"), UNRUN)
 
 
 def test_a_group_on_a_standard_queue_means_no_order() -> None:
@@ -281,6 +287,20 @@ def test_what_has_no_time_left_fails_unrun(capfd: pytest.CaptureFixture[str]) ->
     assert {line["reason"][:11] for line in lines(capfd)} == {"not started"}
 
 
+def test_an_async_function_that_takes_too_long_fails_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """It is cancelled before Lambda ends the invocation, so that what is done beside it stays done."""
+
+    async def handle(message: Message) -> None:
+        if message.id == "id-2":
+            await asyncio.sleep(60)
+
+    lambda_handler = entry_point(handle)
+    assert failed(lambda_handler(event(record(1), record(2), record(3)), Context(0.7))) == ["id-2"]
+    (line,) = lines(capfd)
+    assert (line["message"], line["error"]) == ("id-2", "SoftTimeout: message id-2 is past its deadline")
+    assert failed(lambda_handler(event(record(3)), Context())) == []
+
+
 @pytest.mark.parametrize("middleware", [(), (lambda message, call_next: call_next(message),)])
 def test_middleware_goes_around(middleware: Any) -> None:
     """As in a pool: it sees the outcome, and may decide it."""
@@ -407,6 +427,23 @@ def test_a_forward_that_cannot_be_sent_fails_its_message(sqs_endpoint: str, capf
     ]
     assert "NonExistentQueue" in written[0]["error"] or "QueueDoesNotExist" in written[0]["error"]
     assert "secret" not in json.dumps(written)
+
+
+def test_a_forward_that_comes_too_late_is_not_sent(sqs_endpoint: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """The invocation could end in it: then it would be sent, and all messages of the event come again."""
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="lambda-late")["QueueUrl"]
+
+    def handle(message: Message) -> Forward:
+        while message.remaining > -0.3:
+            time.sleep(0.005)
+        return Forward(queue=url, body="late")
+
+    assert failed(entry_point(handle)(event(record(1)), Context(0.6))) == ["id-1"]
+    (line,) = lines(capfd)
+    assert (line["event"], line["error"]) == ("forward_failed", "TimeoutError: not sent: the invocation's time is up")
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+    sqs.close()
 
 
 def test_the_arn_names_the_queue() -> None:

@@ -52,7 +52,8 @@ of two lines"
 
 
 @pytest.mark.parametrize(
-    "line", ["no-equals-secret", "1A=secret", "A='secret", 'A="secret" b', "=secret", "A-B=secret", "A=secret\0"]
+    "line",
+    ["no-equals-secret", "1A=secret", "A='secret", 'A="secret" b', "=secret", "A-B=secret", "A=secret\0", "secret/+=="],
 )
 def test_a_bad_line_is_named_by_file_and_number(tmp_path: Path, line: str) -> None:
     """Blank lines before it count, and its text is not shown: it may be a secret."""

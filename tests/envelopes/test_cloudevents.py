@@ -84,6 +84,13 @@ def test_what_is_no_event_is_rejected(fields: dict[str, Any], reason: str) -> No
     assert caught.value.reason.startswith(reason)
 
 
+@pytest.mark.parametrize("fields", [{"data": 10**30}, {"data": "\ud800", "datacontenttype": "text/plain"}])
+def test_what_no_message_could_have_held_is_rejected(fields: dict[str, Any]) -> None:
+    """As a JSON decoder that knows larger numbers, or decodes softly, may give it."""
+    with pytest.raises(Reject, match="cannot be JSON"):
+        cloudevent(cloud_event(**fields))
+
+
 def test_binary_attributes_that_are_none_are_rejected() -> None:
     """Bytes, or an attribute missing; the path says where it was looked for."""
     attributes = {

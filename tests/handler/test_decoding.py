@@ -83,6 +83,10 @@ class Model(pydantic.BaseModel):
         return value
 
 
+class StrictModel(pydantic.BaseModel, extra="forbid"):
+    by_mail: dict[str, dict[str, Model]] = pydantic.Field(alias="by-mail")
+
+
 @dataclass
 class HoldsModel:
     model: Model
@@ -158,6 +162,9 @@ def test_a_body_becomes_what_its_annotation_says(annotation: Any, body: bytes, v
         (Model, b'{"id": -1}', "$.id: value error (pydantic)"),
         (Model, b'{"id": 1, "tags": ["a", "secret"]}', "$.tags[1]: literal error (pydantic)"),
         (list[Model], b'[{"id": 1}, {}]', "$[1].id: missing (pydantic)"),
+        (dict[str, Model], b'{"secret": {"id": "a"}}', "$[...].id: int parsing (pydantic)"),
+        (StrictModel, b'{"by-mail": {"secret": {"secret": {}}}}', "$.by-mail[...][...].id: missing (pydantic)"),
+        (StrictModel, b'{"by-mail": {}, "other": 1}', "$.other: extra forbidden (pydantic)"),
         (Model, b"\xff", "$: Invalid JSON: "),
         (Model, b"[" * 100_000, "$: Invalid JSON: recursion limit exceeded"),
     ],

@@ -277,6 +277,48 @@ def test_a_lease_shortens_the_functions_time(run: Run, message: Make) -> None:
     one = message(b'{"id": 1}', remaining=40.0, move_deadline=moved.append)
     run(lambda asked: seen.append((asked.remaining, record_of(store).until)), store, lease=10)(one)
     assert seen == [(10.0, START + 15.0)]
+    assert moved == [1010.0, 1040.0]
+
+
+@pytest.mark.parametrize("end", ["done", "again", "busy", "raises", "not answered"])
+def test_what_comes_behind_it_has_the_messages_own_time(run: Run, clock: ManualClock, message: Make, end: str) -> None:
+    """It may be one of a batch, whose function goes on with the others: for that a lease of 10 s is not over at 10 s,
+    and extend() asks for no key that is settled."""
+    store, moved, now = Failing(), [], [1000.0]
+
+    def body(_: Message) -> None:
+        now[0] += 4.0
+        if end == "raises":
+            raise RuntimeError("no")
+
+    function = run(body, store, lease=10, scope="s")
+    if end == "again":
+        function(message(b'{"id": 1}'))
+        now[0] = 1000.0
+    if end == "busy":
+        store.begin("s#1", owner="another", now=START, until=START + 60.0)
+    store.failures["begin"] = int(end == "not answered")
+    one = message(b'{"id": 1}', remaining=40.0, move_deadline=moved.append)
+    one.clock = lambda: now[0]
+    with suppress(RuntimeError, Retry, StoreFailed):
+        function(one)
+    assert (one.deadline, moved) == (1040.0, [1010.0, 1040.0])
+    one.extend(300)
+    assert moved[2:] == [now[0] + 300]
+
+
+def test_a_lease_that_was_not_enough_gives_no_time_back(run: Run, message: Make) -> None:
+    """The pool has stopped it, and has a second left for it."""
+    moved, now = [], [1000.0]
+
+    def body(_: Message) -> None:
+        now[0] += 11.0
+        raise SoftTimeout("past its deadline")
+
+    one = message(b'{"id": 1}', remaining=40.0, move_deadline=moved.append)
+    one.clock = lambda: now[0]
+    with pytest.raises(SoftTimeout):
+        run(body, MemoryStore(), lease=10)(one)
     assert moved == [1010.0]
 
 
@@ -397,6 +439,25 @@ def test_the_decorated_function_looks_like_the_function(clock: ManualClock) -> N
     assert list(inspect.signature(typed).parameters) == ["order", "message"]
     assert "claim" not in handle.__annotations__
     assert not inspect.iscoroutinefunction(typed)
+
+
+def test_an_object_that_is_called_may_be_async(clock: ManualClock) -> None:
+    """Its form is that of its method, as in a handler process."""
+
+    class Handle:
+        ran = 0
+
+        async def __call__(self, message: Message) -> int:
+            await asyncio.sleep(0)
+            assert message.json() == {"id": 1}
+            self.ran += 1
+            return self.ran
+
+    handle = Handle()
+    function = idempotent(MemoryStore(), key="id", scope="s", clock=clock)(handle)
+    for _ in range(2):
+        assert run_inline(function, {"id": 1}).kind is Kind.ACK
+    assert handle.ran == 1
 
 
 def test_what_could_never_work_is_refused_when_it_is_decorated() -> None:

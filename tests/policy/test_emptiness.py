@@ -28,7 +28,7 @@ def known_empty(start: float = 10.0) -> Evidence:
     evidence = Evidence()
     receives(evidence, RECEIVES, start=start)
     looks(evidence, start + 1, start + 1 + APART)
-    assert evidence.since == start + 1
+    assert evidence.since == start
     return evidence
 
 
@@ -40,7 +40,7 @@ def test_receives_and_two_looks_say_it_together() -> None:
     looks(evidence, now)
     assert evidence.since == 0.0
     looks(evidence, now + APART)
-    assert (evidence.since, evidence.awaits(now + APART)) == (now, "")
+    assert (evidence.since, evidence.awaits(now + APART)) == (now - RECEIVES, "")
     fewer = Evidence()
     receives(fewer, RECEIVES - 1, start=10.0)
     looks(fewer, 20.0, 30.0)
@@ -48,10 +48,17 @@ def test_receives_and_two_looks_say_it_together() -> None:
 
 
 def test_the_evidence_moves_on() -> None:
-    """`since` is the older of the last two looks: of what was sent later, nothing is known yet."""
+    """`since` is the oldest of the last two looks and three receives: of what was sent later, nothing is known yet."""
     evidence = known_empty()
     looks(evidence, 30.0, 35.0)
+    assert evidence.since == 10.0
+    receives(evidence, RECEIVES, start=32.0)
     assert evidence.since == 30.0
+    receives(evidence, RECEIVES, start=36.0)
+    looks(evidence, 40.0)
+    assert evidence.since == 35.0
+    looks(evidence, 45.0)
+    assert evidence.since == 36.0
 
 
 def test_looks_wait_for_an_empty_receive_and_come_apart() -> None:
@@ -73,6 +80,7 @@ def test_what_a_look_finds_is_waited_for(depth: Depth, awaits: str) -> None:
     evidence = known_empty()
     looks(evidence, 30.0, depth=depth)
     assert (evidence.since, evidence.awaits(31.0)) == (0.0, awaits)
+    receives(evidence, RECEIVES, start=36.0)
     looks(evidence, 35.0)
     assert evidence.since == 0.0
     looks(evidence, 40.0)
@@ -92,7 +100,7 @@ def test_what_the_poller_holds_starts_it_all_over() -> None:
     looks(evidence, 55.0)
     assert evidence.since == 0.0
     looks(evidence, 60.0)
-    assert evidence.since == 55.0
+    assert evidence.since == 51.0
 
 
 def test_what_it_has_hidden_comes_back_first() -> None:
@@ -129,7 +137,7 @@ def test_a_look_that_fails_says_nothing() -> None:
     looks(evidence, 24.0)
     assert evidence.since == 0.0
     looks(evidence, 29.0)
-    assert evidence.since == 24.0
+    assert evidence.since == 10.0
 
 
 def test_where_looks_are_denied_more_receives_have_to_tell() -> None:

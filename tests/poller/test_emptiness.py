@@ -113,6 +113,23 @@ def test_a_retry_whose_answer_is_lost_is_waited_for(worlds: Worlds) -> None:
     assert empty_within(world, 20.0) is not None
 
 
+def test_a_release_that_sqs_may_not_have_made_is_waited_for(worlds: Worlds) -> None:
+    """It is not made again, and the message may be hidden till its lease ends; here nobody can look."""
+    world = emptying(worlds, visibility_timeout=60.0)
+    world.fault(action="GetQueueAttributes", effect="error", shape="AccessDenied", status=403)
+    world.fault(action="ChangeMessageVisibilityBatch", count=1, effect="drop", when="before")
+    world.send("again")
+    world.run(0.5)
+    (handler,) = world.handlers
+    handler.read()
+    handler.start()
+    handler.finish(Kind.RETRY, after=0.0)
+    assert empty_within(world, 55.0) is None
+    assert facts(world).awaits == "hidden"
+    assert work_off(world, seconds=10.0) == 1
+    assert empty_within(world, 20.0) is not None
+
+
 def test_others_are_waited_for(worlds: Worlds, capfd: pytest.CaptureFixture[str]) -> None:
     """Messages in flight at another consumer, and delayed ones; the log says so now and then."""
     world = emptying(worlds, handlers=0)

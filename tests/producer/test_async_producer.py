@@ -109,6 +109,22 @@ def test_a_cancelled_send_is_not_sent(queue: Queue) -> None:
     assert sorted(queue.bodies()) == ["b", "c", "kept"]
 
 
+def test_a_close_ends_though_all_tasks_were_cancelled(queue: Queue) -> None:
+    """As some programs do it when they shut down: also the one in which the client is being made."""
+
+    async def main() -> None:
+        producer = AsyncProducer(queue.url)
+        sending = asyncio.create_task(producer.send("cancelled"))
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        assert isinstance((await asyncio.gather(sending, return_exceptions=True))[0], asyncio.CancelledError)
+        await asyncio.wait_for(producer.close(), 20)
+
+    asyncio.run(main())
+    assert queue.bodies() == []
+
+
 def test_a_flush_waits_for_what_was_there(queue: Queue, faults: Faults, sqs_server: SqsServerProcess) -> None:
     """Not for what comes later; a cancelled send in front, while the buffer is full, holds up nobody."""
     faults("throttle")

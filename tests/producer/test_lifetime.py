@@ -88,6 +88,38 @@ def test_a_forked_child_sends_for_itself(queue: Queue, client: str) -> None:
     assert sorted(queue.bodies()) == ["after", "before 0", "before 1", "before 2", "child", "first", "parent"]
 
 
+def test_a_fork_while_results_are_told_leaves_no_future_open(queue: Queue) -> None:
+    """A callback of the first message of a batch takes its time: SQS has the others, and they were not told yet."""
+    source = """
+import os, sys, threading
+from worker import Producer, SendError
+
+told, forked = threading.Event(), threading.Event()
+producer = Producer(sys.argv[1], linger=0.5)
+sent = [producer.send(f"{number}") for number in range(3)]
+sent[0].add_done_callback(lambda _: (told.set(), forked.wait(20)))
+assert told.wait(20)
+child = os.fork()
+if child == 0:
+    sent[0].result(0)
+    for future in sent[1:]:
+        try:
+            future.result(20)
+        except SendError as error:
+            assert error.code == "Forked" and error.maybe_sent, error
+        else:
+            os._exit(3)
+    os._exit(0)
+forked.set()
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+for future in sent:
+    future.result(20)
+"""
+    done = run(source, queue.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(queue.bodies()) == ["0", "1", "2"]
+
+
 def test_a_producer_made_before_forks_works_in_each(queue: Queue) -> None:
     """Made at import, as in a template: no thread and no botocore before the first send."""
     source = """

@@ -8,11 +8,8 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from worker.aws.errors import failure_of
-from worker.aws.session import Unusable
-from worker.policy.failures import Failure, FailureKind
+from worker.policy.failures import Failure
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -83,10 +80,8 @@ class CloudWatch:
             try:
                 client = client or self._make_client()
                 client.put_metric_data(Namespace=self._namespace, MetricData=kept)
-            except (ClientError, BotoCoreError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: a thread that ended would put nothing any more
                 self._failure = failure_of(error)
-            except (Unusable, ValueError) as error:
-                self._failure = Failure(FailureKind.INVALID, type(error).__name__, str(error))
             else:
                 self._failure = None
                 kept = []

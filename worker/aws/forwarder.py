@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from base64 import b64decode
 
-from worker.aws import payloads
+from worker.aws import actions, payloads
 from worker.aws.calls import asking
-from worker.aws.errors import Refused
+from worker.aws.errors import Refused, failure_of
 from worker.aws.queues import Ask, queue_url
 from worker.aws.session import Session
 from worker.policy.failures import FailureKind
-from worker.policy.requests import Outgoing
+from worker.policy.requests import Outgoing, Send
 from worker.settings import QueueSettings, Settings
 
 #: A second try of what the network or SQS dropped; beyond it the source's next delivery tries again.
@@ -35,7 +35,8 @@ class Forwarder:
                 return
             except Refused as error:
                 if not left or error.failure.kind not in _PASSING:
-                    raise
+                    told = error.__cause__ if isinstance(error.__cause__, Exception) else error
+                    raise Refused(failure_of(told, actions.hidden(Send(queue, (outgoing,))))) from None
 
     def _target(self, queue: str) -> tuple[Ask, str]:
         if queue not in self._known:

@@ -11,7 +11,7 @@ from worker.aws_lambda.runner import Outcomes, Runner, runner_for
 from worker.aws_lambda.turns import Turns
 from worker.handler.describe import describe, describe_traceback
 from worker.handler.form import form_of, uncallable, yields
-from worker.handler.middleware import Middleware, misfit, wrap
+from worker.handler.middleware import Middleware, wrap_fitting
 from worker.handler.typed import typed
 from worker.message import Kind, Message
 from worker.protocol import Outcome
@@ -37,7 +37,8 @@ def entry_point(
     function has returned, or its `Forward` was sent and confirmed; it has failed after an exception, `Retry` or
     `Reject`, and SQS gives it out again after the queue's visibility timeout, or moves it to the dead-letter queue:
     `after` and the dead letter of a `Reject` are a pool's. Of a FIFO queue the rest of a group fails unrun after a
-    failure. What has not started half a second before the invocation's end fails unrun.
+    failure. Half a second before the invocation's end what has not started fails unrun, and an `async def` that runs is
+    cancelled.
 
     A plain function runs on one message after the other, an `async def` on up to `concurrency` at once, one that takes
     a list on all of an event (of a FIFO queue, one of each group). `middleware` goes around it, outermost first;
@@ -49,11 +50,7 @@ def entry_point(
     function = typed(handler, envelope=envelope)
     if fault := yields(handler) or uncallable(function):
         raise TypeError(f"cannot use {handler!r}: {fault}")
-    asynchronous = form_of(function).asynchronous
-    for one in middleware:
-        if fault := misfit(one, asynchronous=asynchronous):
-            raise TypeError(f"cannot use middleware {one!r}: {fault}")
-    function = wrap(function, middleware)
+    function = wrap_fitting(function, middleware)
     invocations = _Invocations(runner_for(function, form_of(function), concurrency=concurrency))
 
     def lambda_handler(event: Any, context: Any) -> dict[str, list[dict[str, str]]]:
@@ -80,19 +77,22 @@ class _Invocations:
         turns = Turns(deliveries)
         for heads in turns:
             for some, outcomes in self._runner.run(heads, end=end, report=self._report):
-                self._settle(turns, some, outcomes)
+                self._settle(turns, some, outcomes, end=end)
+        for one in turns.unrun():
+            reason = "not started: a message of its group before it failed"
+            self._log.warning("message_retried", message=one.parcel.id, queue=one.queue, reason=reason)
         return {"batchItemFailures": [{"itemIdentifier": one.parcel.id} for one in turns.failed()]}
 
-    def _settle(self, turns: Turns, deliveries: Sequence[Delivery], outcomes: Outcomes) -> None:
+    def _settle(self, turns: Turns, deliveries: Sequence[Delivery], outcomes: Outcomes, *, end: float) -> None:
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
-            if outcome is None or (outcome.kind is Kind.FORWARD and self._forward(delivery, outcome)):
+            if outcome is None or (outcome.kind is Kind.FORWARD and self._forward(delivery, outcome, end=end)):
                 turns.done(delivery)
             elif outcome.kind is not Kind.FORWARD and delivery.parcel.id not in self._told:
                 event = "message_rejected" if outcome.kind is Kind.REJECT else "message_retried"
                 self._log.warning(event, message=delivery.parcel.id, queue=delivery.queue, reason=outcome.reason)
 
-    def _forward(self, delivery: Delivery, outcome: Outcome) -> bool:
-        """Whether it was sent."""
+    def _forward(self, delivery: Delivery, outcome: Outcome, *, end: float) -> bool:
+        """Whether it was sent. It may take its time out of the reserve, but not begin when half of that is over."""
         from worker.aws.forwarder import Forwarder  # botocore, which functions that forward nothing need not import
         from worker.policy.requests import Outgoing
 
@@ -105,6 +105,8 @@ class _Invocations:
             deduplication = deduplication or parcel.id
         outgoing = Outgoing(outcome.body, outcome.attributes or {}, group, deduplication, outcome.delay)
         try:
+            if time.monotonic() >= end + _RESERVE / 2:
+                raise TimeoutError("not sent: the invocation's time is up")
             self._forwarder.send(outcome.queue, outgoing)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from being sent, the source must not be deleted
             told = {"message": delivery.parcel.id, "queue": delivery.queue, "to": outcome.queue}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from worker.aws_lambda.event import Delivery
 from worker.handler.attempt import Attempt
@@ -111,12 +111,32 @@ class _EventLoop:
                 if time.monotonic() >= end:
                     found[place] = _unrun(some)
                     return
+                timer = _timer(attempt, end)
                 try:
                     found[place] = await perform_async(self._function, attempt, batch=self._batch, report=report)
                 except SystemExit as error:
                     found[place] = _exited(attempt, error, report)
+                finally:
+                    if timer is not None:
+                        timer.cancel()
 
         await asyncio.gather(*(one(place, some) for place, some in enumerate(calls)))
+
+
+def _timer(attempt: Attempt, end: float) -> asyncio.TimerHandle | None:
+    """Cancels the running task at the end, so that the answer can still say what is done beside it."""
+    import asyncio
+
+    if end == float("inf"):
+        return None
+
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+
+    def stop() -> None:
+        attempt.warned = True
+        task.cancel()
+
+    return asyncio.get_running_loop().call_later(end - time.monotonic(), stop)
 
 
 def _calls(deliveries: Sequence[Delivery], *, batch: bool) -> Sequence[Sequence[Delivery]]:

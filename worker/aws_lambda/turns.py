@@ -17,11 +17,13 @@ class Turns:
         for delivery in deliveries:
             self._lines.setdefault(delivery.group or delivery, deque()).append(delivery)
         self._done: set[Delivery] = set()
+        self._had: set[Delivery] = set()
 
     def __iter__(self) -> Iterator[list[Delivery]]:
         """One round after the other: the next message of each group, and at first all that have none."""
         while self._lines:
             heads = [line.popleft() for line in self._lines.values()]
+            self._had.update(heads)
             yield heads
             # After a failure the rest of a group is not run: its order would be lost.
             self._lines = {
@@ -32,6 +34,10 @@ class Turns:
     def done(self, delivery: Delivery) -> None:
         """It may be deleted."""
         self._done.add(delivery)
+
+    def unrun(self) -> Iterable[Delivery]:
+        """What never had its turn, in the order of the event."""
+        return (delivery for delivery in self._deliveries if delivery not in self._had)
 
     def failed(self) -> Iterable[Delivery]:
         """In the order of the event."""

@@ -56,6 +56,7 @@ def _complaints(bindings: Iterable[Binding], path: Path) -> Iterator[Problem]:
         if one.error or one.value is None:
             yield Problem(file=str(path), line=line, text="expected NAME=text, or a quote is not closed")
         elif not _NAME.fullmatch(one.key or ""):
-            yield Problem(file=str(path), line=line, text=f"{one.key!r} cannot be the name of a variable")
+            # Not shown: it may be a line of a private key that lacks its quotes.
+            yield Problem(file=str(path), line=line, text="what is before the = cannot be the name of a variable")
         elif "\0" in one.value:
             yield Problem(file=str(path), line=line, text=f"the text of {one.key} has a null byte")

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from worker.envelopes.fields import Fields, Source, bytes_of, misfit, read
+from worker.envelopes.fields import Fields, Source, bytes_of, read
 from worker.message import Message
 
 _KIND = "CloudEvent"
@@ -45,9 +45,9 @@ def cloudevent(source: Source) -> CloudEvent:
         beside = _beside(source)
         if "specversion" in beside:
             return _event(Fields(beside, kind=_KIND, path="$.message_attributes"), beside, source.body, source.body)
-    fields = read(source, _KIND)
+    fields, original = read(source, _KIND), bytes_of(source)
     extensions = {name: value for name, value in fields.raw.items() if name not in ("data", "data_base64")}
-    return _event(fields, extensions, _payload(fields), bytes_of(source))
+    return _event(fields, extensions, _payload(fields), original)
 
 
 def _beside(message: Message) -> dict[str, Any]:
@@ -92,10 +92,7 @@ def _payload(fields: Fields) -> bytes:
         return b""
     data = fields.raw["data"]
     if isinstance(data, str) and not _is_json(fields.optional_text("datacontenttype")):
-        try:
-            return data.encode()
-        except UnicodeEncodeError:
-            raise misfit("$.data", "a lone surrogate") from None
+        return data.encode()
     return orjson.dumps(data)
 
 

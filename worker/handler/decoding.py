@@ -144,6 +144,7 @@ def _by_pydantic(annotation: Any) -> Decoder:
         adapter = pydantic.TypeAdapter(annotation)
         if not getattr(adapter, "pydantic_complete", True):
             adapter.rebuild(raise_errors=True)
+        known = set(_texts(adapter.core_schema))
     except Exception as error:  # noqa: BLE001 - as above
         said = str(error).partition("\n")[0]
         raise Unfit(f"{_shown(annotation)} cannot be decoded: {type(error).__name__}: {said}") from None
@@ -153,12 +154,26 @@ def _by_pydantic(annotation: Any) -> Decoder:
             return adapter.validate_json(body)
         except pydantic.ValidationError as error:
             found = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            path = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in found["loc"])
+            loc = found["loc"]
+            # A name that the classes have not is a key of the body's own, as of a dict; msgspec hides those itself.
+            shown = known if found["type"] != "extra_forbidden" else {*known, loc[-1]}
+            path = "".join(
+                f"[{one}]" if isinstance(one, int) else f".{one}" if one in shown else "[...]" for one in loc
+            )
             # The kind alone: texts of pydantic and of a model's own checks may show values.
             why = found["msg"] if found["type"] == "json_invalid" else found["type"].replace("_", " ")
             raise misfit(f"${path}", f"{why} (pydantic)") from None
 
     return call
+
+
+def _texts(schema: Any) -> Iterator[str]:
+    """All names in what pydantic knows of a type."""
+    if isinstance(schema, str):
+        yield schema
+    elif isinstance(schema, dict | list | tuple):
+        for one in (*schema, *schema.values()) if isinstance(schema, dict) else schema:
+            yield from _texts(one)
 
 
 def _is_pydantic(annotation: Any) -> bool:

@@ -25,8 +25,13 @@ class Form:
 
 def form_of(function: Callable[..., Any]) -> Form:
     """The form of a function, a method, a partial, or an object that can be called."""
+    return Form(is_async(function), _takes_list(function))
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a call of it gives a coroutine."""
     call = getattr(function, "__call__", None)  # noqa: B004 - an object's method is what is looked at
-    return Form(inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call), _takes_list(function))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def yields(function: Callable[..., Any]) -> str:

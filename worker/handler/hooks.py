@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.handler.application import CannotImport, find
+from worker.handler.form import is_async
 from worker.settings import QueueSettings
 
 #: Called without arguments; an async def only where the handler function is one, and then on its event loop.
@@ -45,7 +46,7 @@ def forgiving(hook: Hook, tell: Callable[[BaseException], None]) -> Hook:
         except BaseException as error:  # noqa: BLE001 - as above
             tell(error)
 
-    return call_async if _asynchronous(hook) else call
+    return call_async if is_async(hook) else call
 
 
 def _load(name: str, paths: Sequence[str], *, key: str, asynchronous: bool) -> Hook | None:
@@ -53,7 +54,7 @@ def _load(name: str, paths: Sequence[str], *, key: str, asynchronous: bool) -> H
         return None
     hook = find(name, paths, key=key)
     fault = ""
-    if _asynchronous(hook) and not asynchronous:
+    if is_async(hook) and not asynchronous:
         fault = "it is an async def, and the handler function a plain one, which has no event loop"
     try:
         inspect.signature(hook).bind()
@@ -64,8 +65,3 @@ def _load(name: str, paths: Sequence[str], *, key: str, asynchronous: bool) -> H
     if fault:
         raise CannotImport(f"cannot use {key} {name!r}: {fault}", key=key)
     return hook
-
-
-def _asynchronous(hook: Hook) -> bool:
-    call = getattr(hook, "__call__", None)  # noqa: B004 - an object's method is what is looked at
-    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(call)

@@ -27,6 +27,15 @@ def wrap(function: Callable[[Any], Any], middleware: Sequence[Middleware]) -> Ca
     return function
 
 
+def wrap_fitting(function: Callable[[Any], Any], middleware: Sequence[Middleware]) -> Callable[[Any], Any]:
+    """The same outside of a pool. Raises TypeError for middleware that a handler process would refuse."""
+    asynchronous = form_of(function).asynchronous
+    for one in middleware:
+        if fault := misfit(one, asynchronous=asynchronous):
+            raise TypeError(f"cannot use middleware {one!r}: {fault}")
+    return wrap(function, middleware)
+
+
 def misfit(middleware: Middleware, *, asynchronous: bool) -> str:
     """Why it could never be called around a handler function, or nothing.
 

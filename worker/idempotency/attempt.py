@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 from worker.idempotency.claim import Claim, NotCommitted, Use
@@ -17,7 +16,9 @@ from worker.policy.idempotency import (
     Busy,
     Done,
     KeyLost,
+    Standing,
     StoreFailed,
+    Taken,
     seconds_to_run,
     seconds_to_wait,
 )
@@ -51,6 +52,8 @@ class KeyedAttempt:
         self._message = message
         self._terms = terms
         self._until = 0.0
+        self._deadline, self._move_on = message.deadline, message.move_deadline  # as they were, and shall be again
+        self._shortened = self._moved_to = 0.0
         self._pid = os.getpid()
 
     def begin(self) -> Earlier | None:
@@ -62,15 +65,20 @@ class KeyedAttempt:
         seconds = seconds_to_run(message.remaining, self._terms.lease)
         if seconds < message.remaining and self._terms.lease is not None:
             message.extend(seconds)  # earlier than it was: the pool stops the function while the key is its own
-        until = now + seconds + GRACE
-        found = self._store.begin(self.claim.key, owner=self.claim.owner, now=now, until=until)
+            self._shortened = message.deadline
+        self._until, self._moved_to = now + seconds + GRACE, message.deadline
+        message.move_deadline = self._move
+        found: Standing | None = None
+        try:
+            found = self._store.begin(self.claim.key, owner=self.claim.owner, now=now, until=self._until)
+        finally:
+            if not isinstance(found, Taken):
+                self._let_go()
         if isinstance(found, Done):
             return Earlier(decode(found.result))
         if isinstance(found, Busy):
             after = seconds_to_wait(found.until, now=now, hidden=message.latest - message.clock())
             raise Retry(after=after, reason=f"its idempotency key is busy: {found.owner or 'somebody'} runs for it")
-        self._until = until
-        message.move_deadline = partial(self._move, message.deadline, message.move_deadline)
         return None
 
     def finish(self, result: Any) -> Any:
@@ -78,20 +86,32 @@ class KeyedAttempt:
 
         Raises KeyLost, StoreFailed, NotCommitted, ResultNotStorable: all of them are retries.
         """
-        if self._forked() or self.claim.use is Use.COMMITTED:
+        if self._forked():
             return result
+        try:
+            self._settle(result)
+        finally:
+            self._let_go()
+        return result
+
+    def give_back(self, error: BaseException) -> None:
+        """The function has raised: whoever comes next may run at once. Never raises for the store's sake."""
+        if self._forked():
+            return
+        try:
+            self._release(error)
+        finally:
+            self._let_go()
+
+    def _settle(self, result: Any) -> None:
+        if self.claim.use is Use.COMMITTED:
+            return
         if not is_end(result):
             self._release(None)
         elif self.claim.use is Use.HANDED_OUT:
             self._look_up()
         else:
             self._mark(result)
-        return result
-
-    def give_back(self, error: BaseException) -> None:
-        """The function has raised: whoever comes next may run at once. Never raises for the store's sake."""
-        if not self._forked():
-            self._release(error)
 
     def _mark(self, result: Any) -> None:
         try:
@@ -143,7 +163,7 @@ class KeyedAttempt:
             if error is not None:
                 error.add_note(f"its idempotency key stays busy until its lease is over: {failed}")
 
-    def _move(self, deadline_before: float, move: Callable[[float], None] | None, deadline: float) -> None:
+    def _move(self, deadline: float) -> None:
         """message.extend(): the key's lease first, so that it never ends before the function's time.
 
         Raises KeyLost and StoreFailed; then the deadline is as it was.
@@ -156,11 +176,22 @@ class KeyedAttempt:
                     raise KeyLost(f"message {message.id}: its lease on its idempotency key was over: it cannot go on")
                 self._until = until
         except BaseException:
-            message.deadline = deadline_before
+            message.deadline = self._moved_to
             raise
-        if move is not None:
-            move(deadline)
-        message.move_deadline = partial(self._move, deadline, move)
+        if self._move_on is not None:
+            self._move_on(deadline)
+        self._moved_to = deadline
+
+    def _let_go(self) -> None:
+        """The message is its caller's again, with all of its time: it may be one of a batch that goes on."""
+        message = self._message
+        if message.move_deadline != self._move:
+            return  # the handler function has ended meanwhile
+        message.move_deadline = self._move_on
+        if message.clock() < message.deadline == self._shortened:
+            message.deadline = self._deadline
+            if self._move_on is not None:
+                self._move_on(self._deadline)
 
     def _forked(self) -> bool:
         """Whether this is a child that the function forked: the key is its parent's, who is not done."""

@@ -73,7 +73,8 @@ def idempotent(
 def _wrap(function: _Function, asked: Asked, attempt_on: Callable[..., KeyedAttempt]) -> _Function:
     """The function with its attempts around it, in its own form."""
     call: Any
-    if inspect.iscoroutinefunction(function):
+    its_call = getattr(function, "__call__", None)  # noqa: B004 - of an object, its method is what is looked at
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(its_call):
 
         @wraps(function)
         async def call(*arguments: Any, **named: Any) -> Any:

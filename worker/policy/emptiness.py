@@ -107,7 +107,7 @@ class Evidence:
             self.since = self._empties[0] if len(self._empties) == ALONE else 0.0
         else:
             enough = len(self._empties) >= RECEIVES and len(self._zeros) == 2
-            self.since = self._zeros[0] if enough else 0.0
+            self.since = min(self._zeros[0], self._empties[-RECEIVES]) if enough else 0.0
 
     def _start_over(self) -> None:
         self._empties.clear()

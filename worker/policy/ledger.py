@@ -38,7 +38,7 @@ class Ledger:
         self.draining = False
         #: IAM denies ChangeMessageVisibility: no beats, and a release is letting the lease lapse.
         self.hiding_denied = False
-        self.unsure = 0  #: releases that SQS may have made or not: at worst a message stays hidden till its lease ends
+        self.unsure, self.unsure_until = 0, 0.0  #: releases that SQS may have made or not; when the last lease ends
         self.lost_held = 0  #: records of lost leases that wait for their handler to tell
         self.deletes: deque[Delivery] = deque()
         self.hides: deque[Delivery] = deque()
@@ -220,6 +220,7 @@ class Ledger:
         if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.HIDE:
             if not delivery.calling:
                 self.unsure += delivery.visible_at < delivery.lease_end
+                self.unsure_until = max(self.unsure_until, delivery.lease_end)
                 self.gone(delivery, "released")  # it is visible again, which is what was to become true
             return
         if delivery.state is State.SETTLING and settlement is not None and settlement.action is Action.DELETE:

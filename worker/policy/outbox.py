@@ -12,15 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from worker.policy.backoff import SEND_FIRST, SEND_MOST, half_jitter
-from worker.policy.failures import Failure, FailureKind
+from worker.policy.failures import UNTOLD, Failure, FailureKind
 from worker.policy.parcel import Parcel, Verdict
 from worker.policy.requests import BATCH, BATCH_BYTES, Outgoing
 
 #: What another try may cure within a minute. The rest (a denied action, a queue that is not there, a wrong clock) needs
 #: somebody who mends it, and whoever sends shall know at once.
 _CURABLE = {FailureKind.TRANSIENT, FailureKind.THROTTLED, FailureKind.CREDENTIALS, FailureKind.CAPACITY}
-#: Failures of the network before a request left: SQS cannot have the message.
-_NEVER_LEFT = {"EndpointConnectionError", "ConnectTimeoutError", "SSLError"}
 #: How a FIFO queue's refusal of a message without a deduplication id reads; part of it may be hidden, as a body's text.
 _WANTS_IDS = ("ContentBasedDeduplication", "MessageDeduplicationId provided")
 _EXPIRED = Failure(FailureKind.TRANSIENT, "TimedOut", "its turn did not come in time")
@@ -157,7 +155,7 @@ class Outbox:
                 self._done(parcel)
                 verdict.sent.append((parcel, message_id))
                 continue
-            parcel.maybe_sent |= failure.code == "Missing"
+            parcel.maybe_sent |= failure.code == UNTOLD
             if self._learns(parcel, failure):  # LocalStack refuses entry by entry, SQS the batch
                 self._line.append(parcel)
                 continue
@@ -172,12 +170,11 @@ class Outbox:
         split = failure.kind is FailureKind.INVALID and not learnt and len(batch) > 1
         if failure.kind in _CURABLE:
             self._rest(failure, sent_at=sent_at, now=now)
-        lost = failure.kind is FailureKind.TRANSIENT and failure.code not in _NEVER_LEFT
         chance = self._chance()  # one for all, so that they go together again
         for parcel in reversed(batch):
             parcel.open = False
             parcel.alone |= split
-            parcel.maybe_sent |= lost
+            parcel.maybe_sent |= failure.unknown
             if learnt or split:
                 self._line.appendleft(parcel)
             else:

@@ -59,7 +59,7 @@ class Emptiness:
 
     def _update(self, now: float) -> None:
         state, evidence = self._state, self.evidence
-        evidence.busy(state.hidden_until)
+        evidence.busy(max(state.hidden_until, state.ledger.unsure_until))
         evidence.holds(len(state.ledger.deliveries), now=now)
         if state.paused:
             evidence.busy(now)  # what is not asked for is not known

@@ -42,6 +42,7 @@ class Desk:
         if self._waiting:
             handed_over = self.loop.create_future()
             self._waiting.append(handed_over)
+            self._pump()  # nothing else does, if all tasks were cancelled while the client was being made
             await handed_over
         self._engine.hurry()
 
@@ -143,6 +144,9 @@ class _Ticket:
         self._desk = desk
         self.future = future
         self.size = size
+
+    def done(self) -> bool:
+        return self.future.done()
 
     def set_running_or_notify_cancel(self) -> bool:
         if not self.future.cancelled():

@@ -28,6 +28,7 @@ class Intake:
         self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)
         self._admitted: list[Parcel] = []
+        self._taken: list[Parcel] = []  #: by the last take(): for a fork before they are where they belong
         self._unsettled = 0
         self._bytes = 0
         self._wake_at = 1.0  #: so many admitted are worth waking the other side
@@ -63,7 +64,8 @@ class Intake:
             self.woken.recv(4096)
         with self._lock:
             self._wake_at = _NEVER
-            taken, self._admitted = self._admitted, []
+            self._taken = taken = self._admitted
+            self._admitted = []
             waiting, self._waiting = self._waiting, []
         return taken, waiting
 
@@ -126,9 +128,12 @@ class Intake:
         return True
 
     def disown(self) -> tuple[list[Parcel], list[Future[None]]]:
-        """After a fork, in the child: what was admitted and who waits. The lock may be held by nobody who is here."""
+        """After a fork, in the child: what was admitted and who waits. The lock may be held by nobody who is here.
+
+        Some of it may be resolved already, and some stand there twice.
+        """
         self.discard()
-        return self._admitted, self._waiting
+        return [*self._taken, *self._admitted], self._waiting
 
     def discard(self) -> None:
         """Close the descriptors."""

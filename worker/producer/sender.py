@@ -6,6 +6,7 @@ import logging
 import os
 import selectors
 import threading
+from collections import deque
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -28,6 +29,7 @@ _QUIET = 60.0
 class Ticket(Protocol):
     """Who waits for a message: a future of concurrent.futures, or what looks like one."""
 
+    def done(self) -> bool: ...
     def set_running_or_notify_cancel(self) -> bool: ...
     def set_result(self, result: str) -> None: ...
     def set_exception(self, exception: BaseException | None) -> None: ...
@@ -43,7 +45,7 @@ class Sender:
         self._outbox = outbox
         self._intake = intake
         self._open = 0  #: batches on their way
-        self._verdicts: list[Verdict] = []  #: reached, and not told yet
+        self._verdicts: deque[Verdict] = deque()  #: reached, and not told in full
         self._waiting: list[tuple[int, Future[None]]] = []  #: for all parcels up to this number
         self._warned_at = float("-inf")
         self._ailing = False
@@ -93,17 +95,19 @@ class Sender:
         self._selector.close()
         parcels, waiting = self._intake.disown()
         parcels += self._outbox.empty()
+        parcels += [parcel for verdict in self._verdicts for parcel in _parcels(verdict)]
         # In a thread: a lock of a future or of boto3 may have been held at the fork, by a thread that is not here.
         threading.Thread(target=self._disown, args=(parcels, waiting), daemon=True).start()
 
     def _disown(self, parcels: list[Parcel], waiting: list[Future[None]]) -> None:
-        self._client.close()
         reason = f"handed over before os.fork(): process {os.getppid()} sends it, not its child {os.getpid()}"
         for parcel in parcels:
-            self._answer(parcel, SendError(self._queue, "Forked", reason, maybe_sent=True))
+            if not _ticket(parcel).done():
+                self._answer(parcel, SendError(self._queue, "Forked", reason, maybe_sent=True))
         self._let_go(self._outbox.last + 1)
         for one in waiting:
             one.set_result(None)
+        self._client.close()
 
     def _not_from_a_callback(self, what: str) -> None:
         if threading.current_thread() is self._thread:
@@ -198,13 +202,13 @@ class Sender:
             _log.info("queue %s: sending goes on", self._queue)
 
     def _resolve_all(self) -> None:
-        verdicts, self._verdicts = self._verdicts, []
-        for verdict in verdicts:
-            self._resolve(verdict)
+        while self._verdicts:
+            self._resolve(self._verdicts[0])
+            self._verdicts.popleft()  # only now: a fork in the middle of it has to find who was not told
 
     def _resolve(self, verdict: Verdict) -> None:
         """Free the room first: a callback of a future may want it."""
-        done = [*(parcel for parcel, _ in verdict.sent), *(parcel for parcel, _ in verdict.failed), *verdict.withdrawn]
+        done = _parcels(verdict)
         if not done:
             return
         self._intake.settled(done)
@@ -231,6 +235,10 @@ class Sender:
         self._selector.close()
         self._client.close()
         self._intake.discard()
+
+
+def _parcels(verdict: Verdict) -> list[Parcel]:
+    return [*(parcel for parcel, _ in verdict.sent), *(parcel for parcel, _ in verdict.failed), *verdict.withdrawn]
 
 
 def _ticket(parcel: Parcel) -> Ticket:

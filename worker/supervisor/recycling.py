@@ -20,7 +20,8 @@ def step(pool: Pool, queue_set: QueueSet, *, now: float, chance: float) -> float
     if now < queue_set.recycle_at:
         return queue_set.recycle_at
     queue_set.recycle_at = now + LOOK
-    busy = bool(queue_set.in_phase(Phase.LEAVING)) or not queue_set.in_phase(Phase.SPARE)
+    # Who is in its last hook counts: its place is served, but a hook that hangs must not leave a crowd behind.
+    busy = bool(queue_set.in_phase(Phase.LEAVING, Phase.STOPPING)) or not queue_set.in_phase(Phase.SPARE)
     for handler in queue_set.in_phase(Phase.SERVING):
         reason = _worn(pool, handler, limits, now=now, chance=chance)
         if reason and not busy:

@@ -13,7 +13,7 @@ import orjson
 from worker.handler.attempt import Attempt
 from worker.handler.attributes import encode
 from worker.handler.form import form_of
-from worker.handler.middleware import Middleware, misfit, wrap
+from worker.handler.middleware import Middleware, wrap_fitting
 from worker.handler.perform import perform
 from worker.handler.perform_async import perform_async
 from worker.handler.typed import typed
@@ -57,7 +57,7 @@ def run_inline(
     if group is not None:
         system["MessageGroupId"] = group
     parcel = _parcel(1, body, attributes=system, message_attributes=message_attributes or {})
-    return _run(_with(middleware, typed(handler, envelope=envelope)), [parcel], queue)[0]
+    return _run(wrap_fitting(typed(handler, envelope=envelope), middleware), [parcel], queue)[0]
 
 
 def run_inline_batch(
@@ -76,14 +76,7 @@ def run_inline_batch(
     if not form_of(function).batch:
         raise TypeError("this handler function takes one message: its argument is not annotated as list[Message]")
     parcels = [_parcel(seq, body, attributes={"ApproximateReceiveCount": "1"}) for seq, body in enumerate(bodies, 1)]
-    return _run(_with(middleware, function), parcels, queue)
-
-
-def _with(middleware: Sequence[Middleware], handler: HandlerFunction) -> HandlerFunction:
-    for one in middleware:
-        if fault := misfit(one, asynchronous=form_of(handler).asynchronous):
-            raise TypeError(f"cannot use middleware {one!r}: {fault}")
-    return wrap(handler, middleware)
+    return _run(wrap_fitting(function, middleware), parcels, queue)
 
 
 def _run(handler: HandlerFunction, parcels: list[Parcel], queue: str) -> list[Outcome]:
