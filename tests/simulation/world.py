@@ -130,14 +130,15 @@ class World:
     def _stop_machines(self) -> None:
         """SIGTERM to every supervisor. Nothing is wrong any more, so each has to end with 0.
 
-        Unless a call that was made before the last fault ended may still be without an answer: a release that nobody is
-        sure of is not the clean end that 0 stands for.
+        Unless a call that was made before the last fault ended may still be without an answer, or a poller of an older
+        set has ended so: a release that nobody is sure of is not the clean end that 0 stands for.
         """
         self.ending = True
         clean = self.hub.now > self.faults.until + ANSWERED
         for machine in self.machines:
             if machine.up:
-                machine.must_be_clean = clean and machine.pool.stop is None
+                told = any(any(one.unconfirmed.values()) for one in machine.pool.sets)
+                machine.must_be_clean = clean and machine.pool.stop is None and not told
                 machine.send_signal(signal.SIGTERM)
 
     # --- what its parts ask for
