@@ -82,7 +82,7 @@ def _end(one: Execution, hits: Iterable[Fault]) -> int:
     """When an execution that was never finished ran for certain no more: from a stop on nobody knows."""
     later = [hit for hit in hits if hit.end >= one.start and (not one.over or hit.begin <= one.over)]
     deaths = [hit for hit in later if hit.kind == "kill"]
-    return min((max(one.start, hit.begin) for hit in deaths or later), default=one.over)
+    return min((max(one.start, hit.begin) for hit in deaths or later), default=0)
 
 
 def by_pid(faults: Iterable[Fault]) -> dict[int, list[Fault]]:
