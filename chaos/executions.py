@@ -9,6 +9,8 @@ from chaos.logs import Fault, Step
 
 #: Nanoseconds after "eat" in which the kernel ends the eater.
 _MEAL = 10_000_000_000
+#: Within which a function is over: `handler_timeout` is 14 s.
+_LONGEST = 60_000_000_000
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +82,9 @@ def read(steps: Iterable[Step], faults: Sequence[Fault]) -> Executions:
 
 def _end(one: Execution, hits: Iterable[Fault]) -> int:
     """When an execution that was never finished ran for certain no more: from a stop on nobody knows."""
-    later = [hit for hit in hits if hit.end >= one.start and (not one.over or hit.begin <= one.over)]
+    # What comes much later hit another process of that number, which may have died before its first word.
+    until = min(one.over or one.start + _LONGEST, one.start + _LONGEST)
+    later = [hit for hit in hits if hit.end >= one.start and hit.begin <= until]
     deaths = [hit for hit in later if hit.kind == "kill"]
     return min((max(one.start, hit.begin) for hit in deaths or later), default=0)
 
