@@ -126,8 +126,10 @@ def _why_again(story: Story, before: Run, after: Run, facts: Facts) -> str:
     lapse = _lapse_between(story, story.given(first), story.given(second))
     if lapse is not None:
         return "lease lapsed by injection" if lapse.injected else "lease lapsed"
-    # FIFO: the first receipt is dead from the moment of the second, and what is done under it does not count.
-    return "SQS gave it twice at once" if story.given_twice and story.group else ""
+    # FIFO: the first receipt is dead from the moment of the second, and what is done under it does not count. Standard:
+    # a delete by the first deletes nothing, and only the poller that made it knows that the message is done.
+    forgotten = any(before.started <= facts.died.get(one, 0.0) <= after.started for one in facts.pollers.values())
+    return "SQS gave it twice at once" if story.given_twice and (story.group or forgotten) else ""
 
 
 def _refused(facts: Facts, *, between: tuple[float, float]) -> bool:
