@@ -55,6 +55,7 @@ def test_a_loop_that_deletes_what_it_receives_loses_messages(tmp_path: Path) -> 
     assert "deleted before its effect" in result.verdict.violations
 
 
+@pytest.mark.long
 def test_a_loop_without_heartbeats_repeats_messages(tmp_path: Path) -> None:
     """Its leases run out while it works, and no fault explains that."""
     result = storm(tmp_path, naive="late", kills=1.0, seconds=6.0)

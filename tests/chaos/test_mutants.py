@@ -33,6 +33,7 @@ def test_a_process_has_the_bug_that_its_pool_is_to_have(tmp_path: Path, mutant: 
 
 
 @pytest.mark.system
+@pytest.mark.long
 @pytest.mark.timeout(420)
 def test_the_oracle_finds_a_bug_in_a_pool_of_real_processes() -> None:
     """One of those that `make chaos-mutants` hunts, all of which take a quarter of an hour."""

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 
 #: As in idempotent_application.py, which only a pool can import.
 KEYS, COUNTERS = "keys", "counters"
-NUMBERS = 60
+NUMBERS = 100
 #: Seconds of a storm at most.
 LONGEST = 60.0
 
@@ -100,13 +100,10 @@ def test_a_kill_between_effect_and_mark_repeats_the_effect_unless_they_are_one(
     assert pool.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("handler", "keys"),
-    [
-        ("together", {}),
-        pytest.param("together_async", {"concurrency": 3}, marks=pytest.mark.long),
-        pytest.param("apart", {}, marks=pytest.mark.long),
-    ],
+    [("together", {}), ("together_async", {"concurrency": 3}), ("apart", {})],
     ids=["together", "together-async", "apart"],
 )
 def test_a_storm_of_kills_has_no_second_effect_where_effect_and_mark_are_one(

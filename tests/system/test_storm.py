@@ -15,6 +15,7 @@ import pytest
 from tests.system.conftest import alive
 from tests.system.pool import Pool, eventually
 
+#: Of the plain handler function; a third of both for the others.
 MESSAGES = 20_000
 SECONDS = 20.0
 
@@ -41,14 +42,16 @@ def test_twenty_seconds_of_kills_lose_nothing(
     pools: Callable[..., Pool], handler: str, keys: dict[str, Any], places: int
 ) -> None:
     """20,000 messages, pollers and handlers killed at random: every effect happens, and few happen twice."""
+    share = 1 if places == 1 else 3
+    count = MESSAGES // share
     pool = pools(handler, visibility_timeout=30, handlers=2, pollers=1, receives=1000, **keys)
-    pool.send([f"{number} {'x' * 200}" for number in range(MESSAGES)])
+    pool.send([f"{number} {'x' * 200}" for number in range(count)])
     pool.start()
     assert pool.process is not None
     before = psutil.Process(pool.process.pid).num_fds()
     chance = random.Random(4)
     kills = {"handlers": 0, "pollers": 0}
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + SECONDS / share
     while time.monotonic() < end:
         kind = "pollers" if chance.random() < 0.2 else "handlers"
         pids = pool.pids(kind)
@@ -56,11 +59,11 @@ def test_twenty_seconds_of_kills_lose_nothing(
             kill(chance.choice(pids))
             kills[kind] += 1
         time.sleep(chance.uniform(0.05, 0.3))  # the storm's own rhythm
-    eventually(lambda: len(pool.effects()) == MESSAGES, seconds=60, why=f"all effects, {len(pool.effects())}")
+    eventually(lambda: len(pool.effects()) == count, seconds=60, why=f"all effects, {len(pool.effects())}")
     pool.wait_empty(seconds=60)
     effects = pool.effects()
-    assert kills["handlers"] > 20 and kills["pollers"] > 4  # noqa: PT018 - it was a storm
-    assert len(effects) == MESSAGES, "lost"
+    assert kills["handlers"] > 10 and kills["pollers"] > 1  # noqa: PT018 - it was a storm
+    assert len(effects) == count, "lost"
     # A kill of a handler repeats at most what it ran; a kill of a poller repeats nothing.
     duplicates = sum(count - 1 for count in effects.values())
     assert duplicates <= kills["handlers"] * places, (duplicates, kills)
