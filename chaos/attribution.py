@@ -3,6 +3,7 @@
 | what happened | what explains it |
 |---|---|
 | an effect again | a fault on the very process that had it, before that could say so: the message must be the last it ran. Each such fault explains one effect |
+| an effect again | the same where the kernel took a process for the memory of another: one for each that eats |
 | an effect again | the lease under which it happened ran out, and that is explained |
 | an effect again | every process of the pool was killed at once within seconds of it: deletes were not confirmed yet |
 | a lease ran out | the fault plan ended it |
@@ -67,6 +68,8 @@ class Attribution:
         self._wait = int(terms.wait * _SECOND)
         self._used: set[tuple[int, int]] = set()
         self._hits = by_pid(faults)
+        # The limit is one for the whole pool: the kernel may take another process than the one that eats.
+        self._meals = [fault for fault in faults if fault.kind == "memory"]
         self._takers = [fault for fault in faults if fault.kind == "network" or _stops(fault, _RECEIVING)]
         self._networks = [fault for fault in faults if fault.kind == "network"]
         # A supervisor that stands still replaces nobody. One that is dead does no harm: the poller beats on.
@@ -122,11 +125,12 @@ class Attribution:
 
     def repeat(self, before: Execution, after: Execution) -> str:
         """Why the effect of `before` happened once more in `after`; empty: nothing explains it."""
-        for fault in self._hits.get(before.pid, ()):
-            until = fault.end + (_UNDOING if fault.role == "supervisor" else 0)
+        for fault in (*self._hits.get(before.pid, ()), *self._meals):
+            until = fault.end + (_UNDOING if fault.role == "supervisor" else _WORD if fault.kind == "stop" else 0)
             hit = fault.begin <= before.effect + _WORD and until >= before.effect
-            if hit and before.final and (fault.begin, before.pid) not in self._used:
-                self._used.add((fault.begin, before.pid))
+            once = (fault.begin, fault.pid if fault.kind == "memory" else before.pid)
+            if hit and before.final and once not in self._used:
+                self._used.add(once)
                 return f"{fault.kind} {fault.role}, between effect and word"
         # The later effect can be that of the earlier start, whose lease ran out meanwhile.
         if cause := self.overlap(before) or self.overlap(after):

@@ -95,6 +95,27 @@ class TestRepeats:
         assert verdict.duplicated["unattributed"] == 1
         assert verdict.duplicated.total() == 2
 
+    def test_a_process_may_be_killed_for_a_stop_that_has_just_ended(self) -> None:
+        """It was judged hung while it stood still, and went on before the kill came."""
+        run = Run()
+        twice(run)
+        run.fault("stop", "handler", 0.2, until=1.4, pid=1)
+        assert run.verdict().valid
+
+    def test_the_kernel_may_take_another_process_than_the_one_that_eats(self) -> None:
+        """The limit is the whole pool's; one meal explains one death."""
+        run = Run()
+        run.send(2)
+        twice(run)
+        run.assign(2, 1.0)
+        run.work(2, 1.1, pid=9)
+        run.steps.append(Step("eat", 2, "m2", 1, 9, int(1.2 * SECOND)))
+        run.work(2, 6.0, 6.5, pid=3)
+        run.delete(2, 7.0)
+        assert run.verdict().valid
+        run.work(1, 5.0, 5.2, pid=4)
+        assert run.verdict().duplicated["unattributed"] == 1
+
     def test_a_pid_that_comes_round_is_another_process(self) -> None:
         """The killed process 1 ran message 1 last, whatever a later process 1 runs."""
         run = Run()
